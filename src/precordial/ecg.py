@@ -95,7 +95,7 @@ class Ecg:
     @property
     def seconds(self) -> float:
         """Length of the recording in seconds."""
-        return self.signal.shape[1] / self.rate
+        return float(self.signal.shape[1] / self.rate)
 
 
 def canonical_lead(name: str) -> str:
@@ -251,4 +251,5 @@ def fourier_resample(batch: torch.Tensor, samples: int) -> torch.Tensor:
     spectrum = torch.fft.rfft(batch)[..., : kept // 2 + 1].clone()
     if kept % 2 == 0 and n != samples:  # the Nyquist term stands for two, of which one appears or vanishes
         spectrum[..., kept // 2] *= 2.0 if samples < n else 0.5
-    return torch.fft.irfft(spectrum, n=samples) * (samples / n)
+    resampled: torch.Tensor = torch.fft.irfft(spectrum, n=samples) * (samples / n)
+    return resampled

@@ -72,9 +72,7 @@ class UnusableEcg(PrecordialError):
         reason: one of `REASONS`, the word that the rejects table and the flow chart count.
     """
 
-    def __init__(
-        self, reason: str, problem: str, *, file: str | Path | None = None, remedy: str | None = None
-    ) -> None:
+    def __init__(self, reason: str, problem: str, *, file: str | Path | None = None, remedy: str | None = None) -> None:
         if reason not in REASONS:
             raise ValueError(f"unknown reason {reason!r}")
         self.reason = reason
