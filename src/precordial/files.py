@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO
+
+from precordial.errors import PrecordialError
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -15,6 +18,24 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def hold_folder(folder: Path, doing: str) -> IO[bytes]:
+    """Hold a folder's lock until the returned file is closed; the system lets go of it when the process ends.
+
+    Raises:
+        PrecordialError: another process holds it.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / ".lock").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise PrecordialError(f"another process is {doing}", file=folder, remedy="wait until it has ended") from None
+    return file
 
 
 def append_durably(path: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from precordial.archive.layout import (
 )
 from precordial.ecg import Ecg, Flag
 from precordial.errors import ArchiveError
-from precordial.files import append_durably, write_atomic
+from precordial.files import append_durably, hold_folder, write_atomic
 
 Key = tuple[str, int, int]  # source file, size, modification time: how a finished file is known again
 
@@ -91,13 +91,13 @@ class ArchiveWriter:
         rate, samples: of a new archive, or what an existing one must have.
 
     Raises:
-        ArchiveError: another process is writing, or the archive has another rate or length.
+        PrecordialError: another process is writing, or the archive has another rate or length.
     """
 
     def __init__(self, path: Path, *, rate: int, samples: int) -> None:
         self.path = path
         (path / "signals").mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
+        self._lock = hold_folder(path, "writing to this archive")
         try:
             if not (path / "archive.json").exists():
                 manifest = Manifest(rate=rate, samples=samples, made_by=f"precordial {__version__}")
@@ -235,18 +235,3 @@ def _truncate(path: Path, size: int) -> None:
         with path.open("r+b") as file:
             file.truncate(size)
             os.fsync(file.fileno())
-
-
-def _lock(path: Path) -> IO[Any]:
-    """Hold the archive's lock; the system lets go of it when the process ends, however it ends."""
-    import fcntl
-
-    file = (path / ".lock").open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise ArchiveError(
-            "another ingest is writing to this archive", file=path, remedy="wait until it has ended"
-        ) from None
-    return file

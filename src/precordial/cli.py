@@ -1,0 +1,253 @@
+"""The commands. Each is a few lines around a function of the package; settings live in the study's TOML file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from precordial import __version__
+from precordial.errors import REASONS, PrecordialError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="From ECG files and registers to a model and its evidence."
+)
+archive_app = typer.Typer(no_args_is_help=True, help="Look at an archive of ECGs.")
+cohort_app = typer.Typer(no_args_is_help=True, help="Build a study's cohort.")
+study_app = typer.Typer(no_args_is_help=True, help="Plan and run a study.")
+app.add_typer(archive_app, name="archive")
+app.add_typer(cohort_app, name="cohort")
+app.add_typer(study_app, name="study")
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study's TOML file.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.batch=64.")
+]
+ArchiveFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the archive.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"precordial {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def ingest(
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files or folders of ECGs.")],
+    archive: Annotated[Path, typer.Option("--archive", metavar="DIR", help="Folder of the archive.")],
+    rate: Annotated[int, typer.Option(help="Hz of a new archive: 500 or 100.")] = 500,
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
+) -> None:
+    """Read ECG files into an archive. A second call goes on where the first ended."""
+    from precordial.archive import ingest as run_ingest
+    from precordial.progress import ConsoleWatcher
+
+    if rate not in (500, 100):
+        raise PrecordialError(f"an archive has 500 or 100 Hz, not {rate}", remedy="give --rate 500 or --rate 100")
+    with ConsoleWatcher() as watcher:
+        summary = run_ingest(sources, archive, rate=rate, workers=workers, progress=watcher.files)
+    read = summary.added + sum(summary.rejected.values())
+    print(
+        f"{summary.added:,} ECGs added, {summary.skipped:,} files known from before; "
+        f"{summary.total:,} ECGs in {archive}"
+    )
+    if read:
+        print(f"{read:,} files in {summary.seconds:.1f} s ({read / max(summary.seconds, 1e-9):,.0f} files/s)")
+    _print_rejects(summary.rejected)
+
+
+@archive_app.command("info")
+def archive_info(folder: ArchiveFolder) -> None:
+    """Print what an archive holds."""
+    from precordial.archive import Archive
+
+    archive = Archive(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    times = archive.index["recorded_at"]
+    dated = times[times == times]  # a missing time is not equal to itself
+    texts = archive.texts()
+    print(f"{len(archive):,} ECGs of {archive.samples} samples at {archive.rate} Hz, {size / 1e6:,.1f} MB")
+    print(f"{len({text['patient_id'] for text in texts} - {''}):,} patient ids in the files")
+    if len(dated):
+        print(f"recorded from {str(dated.min())[:10]} to {str(dated.max())[:10]}")
+    formats = sorted({text["format"] for text in texts})
+    print(f"formats: {', '.join(formats) or 'none'}; digest {archive.digest}")
+    _print_rejects(archive.reject_counts())
+
+
+@archive_app.command("verify")
+def archive_verify(folder: ArchiveFolder) -> None:
+    """Check every ECG against its checksum; exit code 1 if one is damaged."""
+    from precordial.archive import Archive, verify
+    from precordial.progress import ConsoleWatcher
+
+    with ConsoleWatcher() as watcher:
+        found = verify(Archive(folder), progress=watcher.ecgs)
+    if found.torn:
+        print(f"{found.torn} index rows of an interrupted write; the next ingest cuts them")
+    print(f"{found.ecgs:,} ECGs checked, {len(found.damaged)} damaged")
+    for ecg_id in found.damaged[:20]:
+        print(f"  damaged: {ecg_id}")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@cohort_app.command("build")
+def cohort_build(study: StudyFile, changes: Changes = None) -> None:
+    """Read the registers, build the cohort, prove that nothing leaks, and print the flow chart."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.report import table_one
+    from precordial.study import checked_cohort, load_study, prepare_archive
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        archive = prepare_archive(settings, watcher)
+        cohort = checked_cohort(settings, archive, watcher)
+    print(cohort.flow.text())
+    print(table_one(cohort, settings.label).text())
+    print(f"cohort in {settings.folder / 'cohort'}")
+
+
+@cohort_app.command("flow")
+def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
+    """Print the flow chart of a cohort that has been built."""
+    from precordial.cohort import Cohort
+    from precordial.study.settings import load_study
+
+    print(Cohort.load(load_study(study, changes or ()).folder / "cohort").flow.text())
+
+
+@app.command()
+def models() -> None:
+    """Print the models with their sizes beside the paper's Table II."""
+    from precordial.models import model_table
+    from precordial.report import table_two
+
+    print(table_two(model_table()).text())
+
+
+@study_app.command("plan")
+def study_plan(
+    study: StudyFile,
+    changes: Changes = None,
+    every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
+) -> None:
+    """Print which trainings a study needs."""
+    from precordial.study import load_study, make_plan
+
+    settings = load_study(study, changes or ())
+    plan = make_plan(settings)
+    if every:
+        for run in plan.runs:
+            print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
+    print(
+        f"{settings.name}: {plan.count('pretrain')} pre-trainings, {plan.count('scratch')} trainings from scratch, "
+        f"{plan.count('finetune')} fine-tunings; {len(plan.runs)} trainings in all, "
+        f"{sum(run.epochs for run in plan.runs):,} epochs, seeds {', '.join(map(str, settings.seeds))}"
+    )
+
+
+@study_app.command("run")
+def study_run(study: StudyFile, changes: Changes = None) -> None:
+    """Do what the study still needs, and print its tables. A second call goes on where the first ended."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.report import report_tables, write_report
+    from precordial.study import load_study, run_study
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        outcome = run_study(settings, watcher)
+    tables = report_tables(outcome.cohort, outcome.rows, settings.label)
+    write_report(settings.folder / "report", tables, flow=outcome.cohort.flow.text())
+    print(outcome.cohort.flow.text())
+    for table in tables.values():
+        print(table.text())
+    print(f"tables and flow chart in {settings.folder / 'report'}, every number in {settings.folder / 'results.csv'}")
+
+
+@study_app.command("status")
+def study_status(study: StudyFile, changes: Changes = None) -> None:
+    """Print how far each training of a study is."""
+    from precordial.study import load_study
+    from precordial.study import study_status as statuses
+
+    rows = statuses(load_study(study, changes or ()))
+    for row in rows:
+        print(f"{row.state:8} {row.epochs:4}/{row.run.epochs:<4} epochs  {row.run.id}  {row.run.describe()}")
+    done = sum(row.state == "done" for row in rows)
+    print(f"{done} of {len(rows)} trainings done")
+
+
+@app.command()
+def report(study: StudyFile, changes: Changes = None) -> None:
+    """Write the tables of a finished study again, as text and CSV, and print them."""
+    from precordial.cohort import Cohort
+    from precordial.evaluation import read_results
+    from precordial.report import report_tables, write_report
+    from precordial.study.settings import load_study
+
+    settings = load_study(study, changes or ())
+    cohort = Cohort.load(settings.folder / "cohort")
+    tables = report_tables(cohort, read_results(settings.folder / "results.csv"), settings.label)
+    paths = write_report(settings.folder / "report", tables, flow=cohort.flow.text())
+    for table in tables.values():
+        print(table.text())
+    print(f"{len(paths)} files in {settings.folder / 'report'}")
+
+
+@app.command()
+def twin(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the hospital goes.")],
+    patients: Annotated[int, typer.Option(help="How many patients.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal hospitals.")] = 0,
+) -> None:
+    """Make a small synthetic hospital: MUSE XML files, visits, diagnoses and patients as CSV."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.twin import make_hospital
+
+    with ConsoleWatcher() as watcher:
+        hospital = make_hospital(patients, seed, out, progress=watcher.files)
+    print(hospital.text())
+
+
+def _print_rejects(counts: dict[str, int]) -> None:
+    for reason, count in counts.items():
+        print(f"  {count:,} rejected: {REASONS[reason]} ({reason})")
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit code 2, Ctrl-C is 130."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except PrecordialError as error:
+        print(f"precordial: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nprecordial: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, such as head, has gone
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        # A wrong option: typer brings its own copy of click's errors, known by what they can do.
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+if __name__ == "__main__":
+    main()

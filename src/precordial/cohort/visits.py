@@ -1,0 +1,143 @@
+"""The steps from a visit register and an archive to labelled visits; tables in, tables out.
+
+A visit table has visit_id, patient_id, arrival, complaint, discharge; an ECG table has ecg_id, patient_id,
+recorded_at. Times are local and in whole seconds. No step depends on the order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from precordial.cohort.splits import OLDER_VISIT
+
+
+def complete_visits(visits: pl.DataFrame) -> pl.DataFrame:
+    """The rows that have all that a visit needs: visit id, patient id, arrival and complaint."""
+    return visits.drop_nulls(["visit_id", "patient_id", "arrival", "complaint"])
+
+
+def merge_same_second(visits: pl.DataFrame) -> pl.DataFrame:
+    """One visit of those of a patient in the same second: the one with the latest discharge.
+
+    A visit without a discharge counts as the earliest; equal ones are decided by the lowest visit id.
+    """
+    ids = _id_order("visit_id")
+    backward = [False, False, True] + [False] * len(ids)
+    ordered = visits.sort("patient_id", "arrival", "discharge", *ids, descending=backward, nulls_last=True)
+    return ordered.unique(["patient_id", "arrival"], keep="first", maintain_order=True)
+
+
+def with_complaint(visits: pl.DataFrame, complaints: Sequence[str]) -> pl.DataFrame:
+    """The visits whose main complaint is one of these words, in upper or lower case."""
+    words = [word.strip().lower() for word in complaints]
+    return visits.filter(pl.col("complaint").str.to_lowercase().is_in(words))
+
+
+def identified_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
+    """The ECGs whose patient and time are known."""
+    return ecgs.drop_nulls(["patient_id", "recorded_at"])
+
+
+def merge_same_second_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
+    """One ECG of those of a patient in the same second: the one with the smallest ecg_id."""
+    return ecgs.sort("ecg_id").unique(["patient_id", "recorded_at"], keep="first", maintain_order=True)
+
+
+def index_ecgs(
+    visits: pl.DataFrame,
+    ecgs: pl.DataFrame,
+    *,
+    before_seconds: int,
+    after_seconds: int,
+    ends_belong: bool = True,
+) -> pl.DataFrame:
+    """The visits that have an index ECG, with its `ecg_id` and `recorded_at`.
+
+    It is the first in [arrival, arrival + after]; where there is none, the last in [arrival − before,
+    arrival). With `ends_belong` false the two outer ends are left out.
+    """
+    offset = pl.col("offset")
+    inside = offset.is_between(-before_seconds, after_seconds, closed="both" if ends_belong else "none")
+    chosen = (
+        visits.select("visit_id", "patient_id", "arrival")
+        .join(ecgs.select("ecg_id", "patient_id", "recorded_at"), on="patient_id")
+        .with_columns((pl.col("recorded_at") - pl.col("arrival")).dt.total_seconds().alias("offset"))
+        .filter(inside)
+        # First and last are both the nearest to the arrival, each on its side.
+        .sort(offset < 0, offset.abs(), "ecg_id")
+        .unique("visit_id", keep="first", maintain_order=True)
+    )
+    return visits.join(chosen.select("visit_id", "ecg_id", "recorded_at"), on="visit_id")
+
+
+def one_visit_per_ecg(visits: pl.DataFrame, *, lowest_visit_id: bool = False) -> pl.DataFrame:
+    """The visits that keep their index ECG where several share one: the earliest arrival.
+
+    With `lowest_visit_id` (the authors' code) it is the lowest visit id instead, ids of digits as numbers.
+    """
+    keys = _id_order("visit_id")
+    ordered = visits.sort(*([] if lowest_visit_id else ["arrival"]), *keys)
+    return ordered.unique("ecg_id", keep="first", maintain_order=True)
+
+
+def outcome_diagnoses(
+    diagnoses: pl.DataFrame, prefixes: Sequence[str], registers: Sequence[str] | None
+) -> pl.DataFrame:
+    """The diagnoses that are the outcome: the code starts with one of the prefixes.
+
+    Codes are compared in upper case and without dots and blanks: "I21.0", "I210" and "i21.0" are one.
+    `registers` names the values of the register column that count.
+    """
+    code = _plain(pl.col("code"))
+    wanted = pl.any_horizontal(
+        code.str.starts_with(prefix.upper().replace(".", "").replace(" ", "")) for prefix in prefixes
+    )
+    if registers is not None:
+        wanted &= pl.col("register").is_in(list(registers))
+    return diagnoses.filter(wanted)
+
+
+def _plain(code: pl.Expr) -> pl.Expr:
+    return code.str.to_uppercase().str.replace_all(r"[.\s]", "")
+
+
+def outcome(visits: pl.DataFrame, diagnoses: pl.DataFrame, *, days: int) -> pl.DataFrame:
+    """The visits with `label`: 1 where a diagnosis of the patient is dated from the arrival's day to `days` after.
+
+    Days are whole calendar days, both ends included.
+    """
+    events = diagnoses.select("patient_id", pl.col("date").dt.date()).unique()
+    apart = (pl.col("date") - pl.col("arrival").dt.date()).dt.total_days()
+    positive = (
+        visits.select("visit_id", "patient_id", "arrival")
+        .join(events, on="patient_id")
+        .filter(apart.is_between(0, days))
+        .select("visit_id", pl.lit(1.0).alias("label"))
+        .unique()
+    )
+    return visits.join(positive, on="visit_id", how="left").with_columns(pl.col("label").fill_null(0.0))
+
+
+def drop_older_visits(visits: pl.DataFrame) -> pl.DataFrame:
+    """Without the visits of temporal-test patients that came before the walk; `split` is given."""
+    return visits.filter(pl.col("split") != OLDER_VISIT)
+
+
+def known_patients(ecgs: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
+    """The ECGs of patients who stand in the visit register, with whatever visit."""
+    return ecgs.join(visits.select("patient_id").drop_nulls().unique(), on="patient_id", how="semi")
+
+
+def without_patients(ecgs: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame:
+    """The ECGs of patients who are not in the table `excluded`."""
+    return ecgs.join(excluded.select("patient_id").unique(), on="patient_id", how="anti")
+
+
+def _id_order(column: str) -> list[pl.Expr]:
+    """Sort keys that order ids as `precordial.cohort.splits.id_key` does."""
+    name = pl.col(column)
+    digits = name.str.contains(r"^[0-9]+$")
+    number = pl.when(digits).then(name.str.strip_chars_start("0")).otherwise(pl.lit(""))
+    return [~digits, number.str.len_bytes(), number, name]

@@ -1,0 +1,78 @@
+"""Any ECG file into an `Ecg`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from precordial.ecg import Ecg
+from precordial.errors import PrecordialError, UnusableEcg
+from precordial.formats.muse import MUSE
+from precordial.formats.reader import HEAD_BYTES, Reader
+from precordial.formats.wfdb import WFDB
+
+READERS: dict[str, Reader] = {reader.name: reader for reader in (MUSE, WFDB)}
+
+
+def read_ecg(path: str | Path) -> Ecg:
+    """Read one ECG file of any known format.
+
+    All leads of the file are returned as they are, at the file's rate and length; `precordial.ecg.normalise`
+    brings them to the eight leads, one rate and one length.
+
+    Args:
+        path: the file. For WFDB the header, or a data file whose header lies beside it, or the record's name
+            without a suffix.
+
+    Returns:
+        The recording, (leads, samples) float32 mV.
+
+    Raises:
+        PrecordialError: there is no such file, or it is a folder.
+        UnusableEcg: no reader knows the file, or it is damaged, or a variant that is not read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     header = Path(folder, "a.hea")
+    ...     _ = header.write_text("a 1 500 2\\na.dat 16 1000/mV 16 0 100 -50 0 II")
+    ...     _ = Path(folder, "a.dat").write_bytes(bytes([100, 0, 106, 255]))
+    ...     read_ecg(header).signal
+    array([[ 0.1 , -0.15]], dtype=float32)
+    """
+    path = _existing_file(Path(path))
+    reader = find_reader(path)
+    if reader is not None:
+        return reader.read(path)
+    header = path.with_suffix(".hea")
+    if header.is_file() and path in WFDB.companions(header):
+        return WFDB.read(header)
+    raise UnusableEcg("not-an-ecg", "not an ECG file", file=path, remedy=f"formats read: {', '.join(READERS)}")
+
+
+def _existing_file(path: Path) -> Path:
+    """The file itself, or the header of the WFDB record of that name."""
+    try:
+        for file in (path, path.with_name(path.name + ".hea") if path.name else path):
+            if file.is_file():
+                return file
+        if path.exists():
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise PrecordialError(f"this is {what}, not an ECG file", file=path, remedy="give one ECG file")
+    except OSError as error:
+        raise PrecordialError(f"the system could not open it ({error.strerror})", file=path) from error
+    raise PrecordialError("there is no such file", file=path, remedy="check the path")
+
+
+def find_reader(path: Path) -> Reader | None:
+    """The reader that knows this file, by its content; None for other files.
+
+    A data file that belongs to a header (see `Reader.companions`) is none by itself.
+
+    Raises:
+        UnusableEcg: the system does not let the file be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise UnusableEcg("unreadable", f"the system could not read it ({error.strerror})", file=path) from error
+    return next((reader for reader in READERS.values() if reader.matches(head)), None)

@@ -1,0 +1,102 @@
+"""What a reader is, and the few checks that all readers share."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from precordial.ecg import TWELVE, Ecg, Sex, canonical_lead
+from precordial.errors import UnusableEcg
+
+HEAD_BYTES = 4096  # how much of a file a reader sees when it is asked whether the file is its own
+
+
+def no_companions(path: Path) -> tuple[Path, ...]:
+    """The further files of a record, for formats whose record is one file: none."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One ECG file format.
+
+    Attributes:
+        name: the format's name, also each `Ecg`'s `source`.
+        matches: whether a file is of this format, from its first `HEAD_BYTES` bytes.
+        read: reads one file; all its leads, at its own rate and length.
+        companions: the existing files that belong to the record besides the one that is read, such as the
+            ``.dat`` of a WFDB header. They are no ECG files of their own. Never raises for a damaged file.
+    """
+
+    name: str
+    matches: Callable[[bytes], bool]
+    read: Callable[[Path], Ecg]
+    companions: Callable[[Path], tuple[Path, ...]] = no_companions
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """The whole of a file that is not larger than `limit` bytes.
+
+    Raises:
+        UnusableEcg: it is larger, or the system does not let it be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1) if path.stat().st_size > limit else file.read()
+    except OSError as error:
+        raise UnusableEcg("unreadable", f"the system could not read it ({error.strerror})", file=path) from error
+    if len(data) > limit:
+        raise UnusableEcg(
+            "unsupported",
+            f"larger than {limit >> 20} MB; a resting ECG takes less than 1 MB",
+            file=path,
+            remedy="cut the recording first",
+        )
+    return data
+
+
+def checked_rate(rate: float, path: Path) -> float:
+    """A sampling rate in Hz, if an electrocardiograph could have it."""
+    if not 1 <= rate <= 100_000:  # also catches NaN
+        raise UnusableEcg("unreadable", "the sampling rate is not between 1 and 100 000 Hz", file=path)
+    return rate
+
+
+def checked_leads(names: Iterable[str], path: Path) -> tuple[str, ...]:
+    """Lead names as in `TWELVE` where they are one of the twelve; none of these may stand twice."""
+    leads = tuple(canonical_lead(name) for name in names)
+    twice = [lead for lead, count in Counter(leads).items() if count > 1 and lead in TWELVE]
+    if twice:
+        raise UnusableEcg("unreadable", f"lead {', '.join(twice)} stands twice", file=path)
+    return leads
+
+
+def parse_sex(text: str | None) -> Sex | None:
+    """Sex from the words and letters that headers use; None for anything else.
+
+    >>> parse_sex("FEMALE"), parse_sex("m"), parse_sex("Unknown")
+    ('female', 'male', None)
+    """
+    word = (text or "").strip().lower()
+    return "female" if word in {"female", "f"} else "male" if word in {"male", "m"} else None
+
+
+def parse_number(text: str | None) -> float | None:
+    """A finite number, or None.
+
+    >>> parse_number("4.88"), parse_number("NaN"), parse_number("n/a")
+    (4.88, None, None)
+    """
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def plausible_age(years: float | None) -> float | None:
+    """The age in years, or None where no one can have it."""
+    return years if years is not None and 0 <= years <= 125 else None

@@ -1,0 +1,182 @@
+"""WFDB records: a header and its data files, formats 16 and 212, and the ``.mat`` files of the Challenges.
+
+The ``.mat`` files are MATLAB version 4 matrices of 16-bit integers, (leads, samples) by columns; that is
+format 16 behind a preamble of 24 bytes, and the headers say so (``16+24``).
+
+What the reader decides where the files leave room:
+
+- A checksum is compared where the header has one and says how many samples there are. All 2496 PTB-XL and
+  71 Challenge records at hand match, so that a mismatch is taken as damage. Checksums that are absent or all
+  zero (the format's placeholder) are flagged `Flag.NO_CHECKSUM`.
+- Date and time are passed on as the header says. In the files of the 2020 and 2021 Challenges they tell
+  when the file was made; whoever splits those by time must not trust them.
+- These records hold no patient id; `Ecg.patient_id` is None.
+- Gains are taken as the header says, also where they look wrong (the Challenge's E00015 and E00018 say
+  4880 units per mV, while their values look like whole µV).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from precordial.ecg import Ecg, Flag
+from precordial.errors import UnusableEcg
+from precordial.formats.reader import (
+    Reader,
+    checked_leads,
+    parse_number,
+    parse_sex,
+    plausible_age,
+    read_bytes,
+)
+from precordial.formats.wfdb_header import (
+    Channel,
+    Header,
+    content_lines,
+    is_beside,
+    looks_like_header,
+    parse_header,
+)
+
+HEADER_LIMIT = 1 << 20  # bytes; a header of 12 leads has about 1 kB
+DATA_LIMIT = 1 << 28  # bytes; three hours of 12 leads at 1000 Hz, and what fits in memory beside its float form
+
+# The value that stands for a missing sample, by storage format.
+MISSING = {16: -(1 << 15), 212: -(1 << 11)}
+
+
+def read_wfdb(path: Path) -> Ecg:
+    """Read a WFDB record through its header; see the module for what is decided.
+
+    Args:
+        path: the header (``.hea``, or any other name).
+
+    Returns:
+        All signals of the record, (leads, samples) float32 mV; missing samples are zero and flagged.
+
+    Raises:
+        UnusableEcg: see `precordial.errors.REASONS`.
+    """
+    header = parse_header(_text(read_bytes(path, HEADER_LIMIT)), path)
+    digital = _digital(header, path)
+    flags = _verify(digital, header, path)
+    gains = [channel.gain for channel in header.channels]
+    baselines = np.array([channel.baseline for channel in header.channels], np.float32)
+    # Exact so far (all below 2^24), and rounded once: the division is done in double precision.
+    signal = np.subtract(digital, baselines[:, None], dtype=np.float32)
+    np.divide(signal, np.array(gains)[:, None], out=signal, casting="same_kind")
+    missing = digital == np.array([MISSING[channel.format] for channel in header.channels], np.int16)[:, None]
+    if missing.any():
+        signal[missing] = 0.0
+        flags |= Flag.MISSING_SAMPLES
+    age = parse_number(header.comments.get("age"))
+    if age == 300:  # PTB-XL's code for all ages above 89
+        age = 90.0
+        flags |= Flag.AGE_ABOVE_89
+    return Ecg(
+        signal,
+        rate=header.rate,
+        leads=checked_leads((channel.lead for channel in header.channels), path),
+        recorded_at=header.recorded_at,
+        age=plausible_age(age),
+        sex=parse_sex(header.comments.get("sex")),
+        uv_per_unit=1000 / gains[0] if len(set(gains)) == 1 and gains[0] > 0 else None,
+        flags=flags,
+        source="wfdb",
+    )
+
+
+def data_files(path: Path) -> tuple[Path, ...]:
+    """The existing data files that the lines of a header name, also where the header is damaged otherwise."""
+    try:
+        lines = content_lines(_text(read_bytes(path, HEADER_LIMIT)))[1:]
+    except UnusableEcg:
+        return ()
+    names = dict.fromkeys(line.split()[0] for line in lines)
+    return tuple(path.with_name(name) for name in names if is_beside(name) and path.with_name(name).is_file())
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _digital(header: Header, path: Path) -> NDArray[np.int16]:
+    """The stored integers, (signals, samples), in the order of the header's lines."""
+    rows: dict[str, list[int]] = {}
+    for i, channel in enumerate(header.channels):
+        rows.setdefault(channel.file, []).append(i)
+    blocks = [_decode([header.channels[i] for i in own], header.samples, path) for own in rows.values()]
+    if len(blocks) == 1:
+        return blocks[0]
+    if len({block.shape[1] for block in blocks}) > 1:
+        raise UnusableEcg("unreadable", "its data files differ in length", file=path)
+    stored_order = [i for own in rows.values() for i in own]
+    return np.concatenate(blocks)[np.argsort(stored_order)]
+
+
+def _decode(channels: list[Channel], samples: int | None, path: Path) -> NDArray[np.int16]:
+    """The integers of one data file, (its signals, samples)."""
+    first = channels[0]
+    file = path.with_name(first.file)
+    if {(channel.format, channel.offset) for channel in channels} != {(first.format, first.offset)}:
+        raise UnusableEcg("unreadable", "signals of one data file differ in format or offset", file=path)
+    if first.format not in MISSING:
+        raise UnusableEcg(
+            "unsupported",
+            f"storage format {first.format}",
+            file=path,
+            remedy="rewrite the record in format 16 with WFDB's xform",
+        )
+    if not file.is_file():
+        raise UnusableEcg(
+            "unreadable", "its data file is missing", file=path, remedy=f"put {first.file} beside the header"
+        )
+    data = read_bytes(file, DATA_LIMIT)[first.offset :]
+    stored = len(data) // 2 if first.format == 16 else len(data) * 2 // 3  # values in the file
+    if samples is None:
+        samples = stored // len(channels)
+        if samples == 0 or (first.format == 16 and len(data) != 2 * samples * len(channels)):
+            raise UnusableEcg("unreadable", "the data file does not hold whole samples of all signals", file=file)
+    count = samples * len(channels)
+    if stored < count:
+        raise UnusableEcg("unreadable", f"holds {stored // len(channels)} of the header's {samples} samples", file=file)
+    values = np.frombuffer(data, "<i2", count) if first.format == 16 else unpack_212(data, count)
+    return np.ascontiguousarray(values.reshape(samples, len(channels)).T)
+
+
+def unpack_212(data: bytes, count: int) -> NDArray[np.int16]:
+    """The first `count` values of format 212: pairs of 12-bit two's complement numbers in three bytes.
+
+    The middle byte holds the high four bits of the first number in its low half, and of the second in its high half.
+
+    >>> unpack_212(bytes([0x01, 0xF0, 0xFF, 0x00, 0x08]), 3)
+    array([    1,    -1, -2048], dtype=int16)
+    """
+    used = (3 * count + 1) // 2
+    triples = np.zeros((count + 1) // 2 * 3, np.int16)
+    triples[:used] = np.frombuffer(data, np.uint8, used)
+    low, middle, high = triples.reshape(-1, 3).T
+    pairs = np.stack([low | (middle & 0x0F) << 8, high | (middle & 0xF0) << 4], axis=1)
+    signed: NDArray[np.int16] = (pairs ^ 0x800) - 0x800
+    return signed.ravel()[:count]
+
+
+def _verify(digital: NDArray[np.int16], header: Header, path: Path) -> Flag:
+    """Compare each signal's 16-bit sum with the header's; say if there was none to compare."""
+    checksums = [channel.checksum for channel in header.channels]
+    if header.samples is None or not any(checksums):
+        return Flag.NO_CHECKSUM
+    sums = digital.sum(axis=1, dtype=np.int64)
+    wrong = [i for i, said in enumerate(checksums) if said is not None and (int(sums[i]) - said) % (1 << 16) != 0]
+    if wrong:
+        raise UnusableEcg("bad-checksum", f"the checksum of signal {wrong[0] + 1} does not match", file=path)
+    return Flag.NO_CHECKSUM if None in checksums else Flag(0)
+
+
+WFDB = Reader("wfdb", looks_like_header, read_wfdb, data_files)

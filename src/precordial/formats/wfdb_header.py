@@ -1,0 +1,160 @@
+"""WFDB headers: text into a `Header`.
+
+Follows header(5) of the WFDB Applications Guide, and takes the deviations found in the files of the
+PhysioNet/CinC Challenges: a record name with a suffix, and a date such as 05-May-2020 before the time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from precordial.errors import UnusableEcg
+from precordial.formats.reader import checked_rate
+
+DEFAULT_RATE = 250.0  # Hz, of a header without one
+DEFAULT_GAIN = 200.0  # units per mV, where the gain is zero or missing
+FORMATS = (8, 16, 24, 32, 61, 80, 160, 212, 310, 311, 508, 516, 524)  # those that the specification knows
+
+_RECORD = re.compile(r"[^\s/#]+(/\d+)?[ \t]+\d{1,4}([ \t]+\d.*)?\s*$")
+_SIGNAL = re.compile(rf"\S+[ \t]+({'|'.join(map(str, FORMATS))})(x\d+)?(:\d+)?(\+\d+)?(\s|$)")
+_STORAGE = re.compile(r"(\d{1,3})(?:x(\d{1,6}))?(?::(\d{1,6}))?(?:\+(\d{1,9}))?")
+_GAIN = re.compile(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\((-?\d{1,10})\))?(?:/(\S+))?")
+_COMMENT = re.compile(r"#\s*(\w+)\s*:\s*(.*)")
+_TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?")
+_DATE = re.compile(r"(\d{1,2})([/-])(\d{1,2}|[A-Za-z]{3})\2(\d{4})")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+# How many mV one unit of the header's physical unit is. The micro sign and the Greek mu are both in use.
+_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One signal: `file` beside the header, storage `format` and byte `offset`, `gain` in units per mV."""
+
+    file: str
+    format: int
+    offset: int
+    gain: float
+    baseline: int
+    checksum: int | None
+    lead: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header; `samples` is None where it is not said. Comments such as ``#Age: 82`` under lower-case keys."""
+
+    rate: float
+    samples: int | None
+    recorded_at: datetime | None
+    channels: tuple[Channel, ...]
+    comments: dict[str, str]
+
+
+def looks_like_header(head: bytes) -> bool:
+    """Whether the first bytes of a file are a record line with a signal line, or of several segments."""
+    if b"\0" in head:
+        return False
+    lines = content_lines(head.decode("latin-1"))
+    record = _RECORD.match(lines[0]) if lines else None
+    return record is not None and (record[1] is not None or (len(lines) > 1 and bool(_SIGNAL.match(lines[1]))))
+
+
+def content_lines(text: str) -> list[str]:
+    """The lines that are neither empty nor comments, stripped."""
+    stripped = (line.strip() for line in text.removeprefix("\ufeff").split("\n"))
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def is_beside(name: str) -> bool:
+    """Whether a file name stays in the header's own folder: a header must not reach for other files."""
+    return not set(name) & set("/\\:\0") and name not in {".", "..", "-", "~"} and len(name.encode()) < 256
+
+
+def parse_header(text: str, path: Path) -> Header:
+    """Parse the text of the header file at `path` (named in errors only).
+
+    Raises:
+        UnusableEcg: ``unreadable`` where it breaks the format, ``unsupported`` for several segments, several
+            samples per frame, skew, or a unit that is no voltage.
+    """
+    lines = content_lines(text)
+    try:
+        name, count, *fields = lines[0].split()
+        signals = int(count)
+        rate = float(fields[0].partition("/")[0]) if fields else DEFAULT_RATE
+        samples = int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else 0
+    except (IndexError, ValueError):
+        raise UnusableEcg("unreadable", "the record line of the header is damaged", file=path) from None
+    if "/" in name:
+        raise UnusableEcg(
+            "unsupported",
+            "a record of several segments",
+            file=path,
+            remedy="give the headers of its segments, or join them with WFDB's xform",
+        )
+    if not 0 < signals < len(lines):
+        raise UnusableEcg(
+            "unreadable", f"the header announces {signals} signals and describes {len(lines) - 1}", file=path
+        )
+    return Header(
+        rate=checked_rate(rate, path),
+        samples=samples or None,
+        recorded_at=_moment(fields[1:]),
+        channels=tuple(_channel(line, i, path) for i, line in enumerate(lines[1 : signals + 1], 1)),
+        comments={m[1].lower(): m[2].strip() for m in map(_COMMENT.match, text.split("\n")) if m},
+    )
+
+
+def _moment(fields: list[str]) -> datetime | None:
+    """Date and time in either order; None unless both are there and form one."""
+    times = [m for m in map(_TIME.fullmatch, fields) if m]
+    dates = [m for m in map(_DATE.fullmatch, fields) if m]
+    if not times or not dates:
+        return None
+    day, _, month, year = dates[0].groups()
+    hour, minute, second, fraction = times[0].groups()
+    try:
+        number = int(month) if month.isdecimal() else _MONTHS.index(month.lower()) + 1
+        microsecond = int((fraction or "").ljust(6, "0"))
+        return datetime(int(year), number, int(day), int(hour), int(minute), int(second), microsecond)
+    except ValueError:
+        return None
+
+
+def _channel(line: str, number: int, path: Path) -> Channel:
+    """One signal line. The fields that stand at its end may be missing; each then has its default."""
+    fields = line.split(maxsplit=8)
+    storage = _STORAGE.fullmatch(fields[1]) if len(fields) > 1 else None
+    gain = _GAIN.fullmatch(fields[2]) if len(fields) > 2 else _GAIN.fullmatch("0")
+    if storage is None or gain is None or not is_beside(fields[0]):
+        outside = storage is not None and gain is not None
+        problem = "names a file outside the header's folder" if outside else "is damaged"
+        raise UnusableEcg("unreadable", f"the line of signal {number} {problem}", file=path)
+    if int(storage[2] or 1) != 1 or int(storage[3] or 0) != 0:
+        raise UnusableEcg(
+            "unsupported",
+            f"signal {number} has several samples per frame or is skewed",
+            file=path,
+            remedy="rewrite the record with WFDB's xform",
+        )
+    scale = _MILLIVOLTS.get((gain[3] or "mV").lower())
+    if scale is None:
+        raise UnusableEcg(
+            "unsupported", f"signal {number} is not in volts", file=path, remedy="keep the ECG leads only"
+        )
+    try:
+        units_per_mv = (float(gain[1]) or DEFAULT_GAIN) / scale
+        zero = int(fields[4]) if len(fields) > 4 else 0
+        baseline = int(gain[2]) if gain[2] is not None else zero
+        checksum = int(fields[6]) if len(fields) > 6 else None
+    except ValueError:
+        raise UnusableEcg("unreadable", f"the line of signal {number} is damaged", file=path) from None
+    if not 1e-3 <= abs(units_per_mv) <= 1e9 or abs(baseline) >= 2**23:
+        raise UnusableEcg("unreadable", f"gain or baseline of signal {number} is impossible", file=path)
+    lead = fields[8] if len(fields) > 8 else f"signal {number}"
+    return Channel(fields[0], int(storage[1]), int(storage[4] or 0), units_per_mv, baseline, checksum, lead)

@@ -1,0 +1,67 @@
+"""CNN-20k: two convolutions and two dense layers (Nyström 2024, [24] in the paper); 20 479 parameters."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from precordial.ecg import InputSpec
+from precordial.models.layers import (
+    TimeFirstFlatten,
+    conv,
+    glorot_uniform_,
+    glorot_uniform_rows_,
+    he_normal_,
+    mlp_head,
+)
+from precordial.models.network import Architecture
+from precordial.models.reference import keras_name
+
+HIDDEN = ((10, 0.4), (100, 0.3))  # (width, dropout) of the head's dense layers
+FEATURES = 22 * 8  # 5000 samples, pooled by 15 twice; 8 filters
+
+
+class Cnn20kBody(nn.Module):
+    """(batch, 8, 5000) → (batch, 176): twice convolution, ReLU, max pool 15 and dropout."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        # The recipe names no initialiser for these two; the authors' code leaves them to Keras' default.
+        self.conv1 = conv(len(spec.leads), 28, 61, glorot_uniform_, bias=True)
+        self.conv2 = conv(28, 8, 17, glorot_uniform_, bias=True)
+        self.relu = nn.ReLU()
+        self.pool = nn.MaxPool1d(15)  # an incomplete last window is dropped
+        self.dropout1 = nn.Dropout(0.5)
+        self.dropout2 = nn.Dropout(0.4)
+        self.flatten = TimeFirstFlatten()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of prepared ECGs."""
+        x = self.dropout1(self.pool(self.relu(self.conv1(x))))
+        x = self.dropout2(self.pool(self.relu(self.conv2(x))))
+        features: Tensor = self.flatten(x)
+        return features
+
+
+def own_head(outputs: int) -> nn.Module:
+    """Dense 10, dense 100, outputs."""
+    return mlp_head(FEATURES, HIDDEN, outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
+
+
+CNN_20K = Architecture(
+    name="cnn-20k",
+    paper_name="CNN-20k",
+    source="Nyström et al. 2024, doi:10.1016/j.jelectrocard.2023.11.002",
+    conv_layers=2,
+    shortcut_convs=0,
+    paper_parameters=20_479,
+    features=FEATURES,
+    body=Cnn20kBody,
+    own_head=own_head,
+    new_head_init=(glorot_uniform_, glorot_uniform_rows_),
+    reference_name=keras_name,
+    model_rate=500,
+    model_samples=5000,
+    l2={"body.conv2.weight": 0.01, "head.out.weight": 0.01},
+    authors_hidden=HIDDEN,
+    authors_head_l2=0.01,
+)

@@ -1,0 +1,167 @@
+"""Tables III and IV and the numbers of Fig. 3, laid out as in the paper, from the results table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+
+from precordial.errors import PrecordialError
+from precordial.evaluation import Row
+from precordial.report.characteristics import Examples, table_one
+from precordial.report.table import Table
+
+# The paper's names in the paper's order; anything else follows under its own name.
+MODELS = {"cnn-20k": "CNN-20k", "rn-900k": "RN-900k", "rn-7m": "RN-7M", "rn-33m": "RN-33M"}
+PRETRAINING = {"none": "No pre-training", "age": "Age", "sex": "Sex", "age-sex": "Age & Sex"}
+TESTS = {"random_test": "Random", "temporal_test": "Temporal", "combined_test": "Combined"}
+METRICS = {"mae": "MAE", "r2": "r²", "auc": "AUC", "accuracy": "Accuracy"}
+DIGITS = {"mae": 2}  # 3 for the others
+TRAINED = ("scratch", "finetune")
+
+
+def report_tables(cohort: Examples, rows: Iterable[Row], label: str = "AMI") -> dict[str, Table]:
+    """The tables of a study by the names of their files; those without a line are left out.
+
+    Args:
+        cohort: see `table_one`.
+        rows: the study's results table.
+        label: what the target's label is called.
+    """
+    rows = list(rows)
+    tables = {
+        "table-1": table_one(cohort, label),
+        "table-3": table_three(rows, label),
+        "table-4": table_four(rows),
+        "sizes": table_sizes(rows),
+    }
+    return {name: table for name, table in tables.items() if table is not None and table.rows}
+
+
+def table_three(rows: Iterable[Row], label: str = "AMI") -> Table:
+    """Table III: the AUC on the test sets for each model and pre-training, at the study's largest fractions.
+
+    Below the models stand the logistic regression on age and sex, and the paired differences to no pre-training.
+
+    Args:
+        rows: results of one study with one target label.
+        label: what the label is called in the title.
+
+    Raises:
+        PrecordialError: two results for one cell.
+    """
+    kinds = {"auc": (*TRAINED, "baseline"), "auc_difference": ("difference",)}
+    rows = [row for row in rows if row.split in TESTS and row.kind in kinds.get(row.metric, ())]
+    rows, note = _at_largest(rows)
+    trained = [row for row in rows if row.kind in TRAINED]
+    blocks = {
+        "Logistic regression on age and sex": [row for row in rows if row.kind == "baseline"],
+        "Paired difference to no pre-training": [row for row in rows if row.kind == "difference"],
+    }
+    columns = _ordered((row.pretraining for row in rows), PRETRAINING)
+    lines = _test_lines(trained, columns)
+    for heading, block in blocks.items():
+        if block:
+            lines += [(heading, *[""] * (1 + len(columns))), *_test_lines(block, columns)]
+    title = f"Table III. AUC for {label} by pre-training{note}, {_interval(rows)}"
+    return Table(title, ("Model", "Test set", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
+
+
+def table_four(rows: Iterable[Row]) -> Table:
+    """Table IV: what pre-training learned, on the source's validation set, at the largest source fraction.
+
+    Raises:
+        PrecordialError: two results for one cell.
+    """
+    learned = [row for row in rows if row.kind == "pretrain" and row.split == "validation"]
+    learned, note = _at_largest(learned)
+    cells = _cells(learned, lambda row: (row.model, row.seed, row.pretraining, row.metric))
+    lines = []
+    for model, seed, name in _runs(learned):
+        labels = _ordered((r.pretraining for r in learned if (r.model, r.seed) == (model, seed)), PRETRAINING)
+        for label in labels:
+            values = (cells.get((model, seed, label, metric), "") for metric in METRICS)
+            lines.append((name if label == labels[0] else "", PRETRAINING.get(label, label), *values))
+    title = f"Table IV. Pre-training on the source's validation set{note}, {_interval(learned)}"
+    return Table(title, ("Model", "Label", *METRICS.values()), tuple(lines))
+
+
+def table_sizes(rows: Iterable[Row]) -> Table | None:
+    """The numbers of Fig. 3: AUC on the combined test set by target fraction; None if there is one fraction only.
+
+    Raises:
+        PrecordialError: two results for one cell.
+    """
+    rows = [r for r in rows if r.kind in TRAINED and r.metric == "auc" and r.split == "combined_test"]
+    rows, note = _at_largest(rows, target=False)
+    fractions = sorted({row.target_fraction for row in rows if row.target_fraction is not None})
+    if len(fractions) < 2:
+        return None
+    columns = _ordered((row.pretraining for row in rows), PRETRAINING)
+    cells = _cells(rows, lambda row: (row.model, row.seed, row.target_fraction, row.pretraining))
+    lines = []
+    for model, seed, name in _runs(rows):
+        for fraction in fractions:
+            values = [cells.get((model, seed, fraction, column), "") for column in columns]
+            lines.append((name if fraction == fractions[0] else "", f"{100 * fraction:g} %", *values))
+    title = f"AUC on the combined test set by share of the target's training patients{note}, {_interval(rows)}"
+    return Table(title, ("Model", "Target", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
+
+
+def _test_lines(rows: list[Row], columns: Collection[str]) -> list[tuple[str, ...]]:
+    """A line per model and test set, a cell per pre-training; the model's name on its first line."""
+    cells = _cells(rows, lambda row: (row.model, row.seed, row.split, row.pretraining))
+    lines = []
+    for model, seed, name in _runs(rows):
+        for split, test in TESTS.items():
+            values = [cells.get((model, seed, split, column), "") for column in columns]
+            if any(values):
+                lines.append((name, test, *values))
+                name = ""
+    return lines
+
+
+def _at_largest(rows: list[Row], *, target: bool = True) -> tuple[list[Row], str]:
+    """The rows at the largest source fraction (and target fraction), and words for fractions other than 1."""
+    note = ""
+    for what in ("source", "target") if target else ("source",):
+        fractions = {getattr(row, f"{what}_fraction") for row in rows} - {None}
+        if fractions:
+            largest = max(fractions)
+            rows = [row for row in rows if getattr(row, f"{what}_fraction") in (None, largest)]
+            note += f", {100 * largest:g} % of the {what}" if largest != 1 else ""
+    return rows, note
+
+
+def _runs(rows: list[Row]) -> list[tuple[str, int, str]]:
+    """(model, seed, name to print) in the paper's order; the seed is printed where there are several."""
+    seeds = sorted({row.seed for row in rows})
+    return [
+        (model, seed, MODELS.get(model, model) + (f" ({seed})" if len(seeds) > 1 else ""))
+        for model in _ordered((row.model for row in rows), MODELS)
+        for seed in seeds
+        if any((row.model, row.seed) == (model, seed) for row in rows)
+    ]
+
+
+def _ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What was found, each once: the known first, in their order, the others by name."""
+    found = set(found)
+    first = [name for name in known if name in found]
+    return first + sorted(found - set(first))
+
+
+def _cells(rows: list[Row], key: Callable[[Row], Hashable]) -> dict[Hashable, str]:
+    cells: dict[Hashable, str] = {}
+    for row in rows:
+        if key(row) in cells:
+            raise PrecordialError(
+                f"two results for {row.metric} of {row.model or row.kind} on {row.split}, "
+                f"pre-training '{row.pretraining}', seed {row.seed}",
+                remedy="report one study with one target label at a time",
+            )
+        cells[key(row)] = row.estimate.format(DIGITS.get(row.metric, 3))
+    return cells
+
+
+def _interval(rows: list[Row]) -> str:
+    levels = sorted({row.level for row in rows})
+    return " and ".join(f"{100 * level:g} %" for level in levels or [0.95]) + " interval"

@@ -1,0 +1,21 @@
+"""A study: from one TOML file to its cohort, its trainings and its results."""
+
+from precordial.study.execute import StudyOutcome, checked_cohort, prepare_archive, run_study
+from precordial.study.plan import Plan, make_plan
+from precordial.study.results import collect_results
+from precordial.study.settings import Study, load_study
+from precordial.study.status import RunStatus, study_status
+
+__all__ = [
+    "Plan",
+    "RunStatus",
+    "Study",
+    "StudyOutcome",
+    "checked_cohort",
+    "collect_results",
+    "load_study",
+    "make_plan",
+    "prepare_archive",
+    "run_study",
+    "study_status",
+]

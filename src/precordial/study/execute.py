@@ -1,0 +1,172 @@
+"""Running a study: archive, cohort, guard, trainings, results; each step skipped where it is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from precordial import __version__
+from precordial.archive import Archive, ingest
+from precordial.cohort import Cohort, CohortSettings, LabelsSettings, build_cohort, check_leaks
+from precordial.datasets import load_dataset
+from precordial.errors import SettingsError
+from precordial.evaluation import Row, write_results
+from precordial.files import hold_folder, write_atomic
+from precordial.study.plan import Plan, make_plan
+from precordial.study.results import collect_results
+from precordial.study.settings import Study
+from precordial.training import TrainingRun, train
+from precordial.training.state import BEST, DONE
+from precordial.watcher import Watcher
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What a study came to.
+
+    Attributes:
+        cohort: the examples.
+        plan: the trainings.
+        rows: the results table.
+        folder: where everything lies.
+    """
+
+    cohort: Cohort
+    plan: Plan
+    rows: list[Row]
+    folder: Path
+
+
+def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
+    """Do what a study still needs: ingest, cohort, guard, trainings, results.
+
+    What is finished is not done again; an interrupted training goes on after its last epoch. The leakage guard
+    runs each time, before any training.
+
+    Args:
+        study: from `load_study`.
+        watcher: is told what happens.
+
+    Raises:
+        PrecordialError: a fault in the settings or the data, or a leak; what was finished stays.
+    """
+    watcher = watcher or Watcher()
+    lock = hold_folder(study.folder, "running this study")
+    try:
+        archive = prepare_archive(study, watcher)
+        cohort = checked_cohort(study, archive, watcher)
+        plan = make_plan(study, cohort.digest)
+        for number, run in enumerate(plan.runs, start=1):
+            train_run(study, run, cohort, archive, watcher, number, len(plan.runs))
+        watcher.note("results: bootstrap intervals")
+        results = collect_results(study, cohort, plan)
+        write_results(study.folder / "results.csv", results)
+        return StudyOutcome(cohort, plan, results, study.folder)
+    finally:
+        lock.close()
+
+
+def prepare_archive(study: Study, watcher: Watcher) -> Archive:
+    """The study's archive, with every file of its sources in it."""
+    settings = study.archive
+    if settings.sources:
+        watcher.note(f"archive: {study.archive_path}")
+        summary = ingest(settings.sources, study.archive_path, rate=settings.rate, progress=watcher.files)
+        rejects = sum(summary.rejected.values())
+        watcher.note(
+            f"archive: {summary.total} ECGs, {summary.added} of them new, "
+            f"{summary.skipped} files known from before, {rejects} rejected now"
+        )
+    archive = Archive(study.archive_path)
+    if archive.rate != settings.rate:
+        raise SettingsError(
+            f"the archive holds ECGs at {archive.rate} Hz",
+            file=study.archive_path,
+            key="archive.rate",
+            remedy=f"set it to {archive.rate}, or give another archive",
+        )
+    if len(archive) == 0:
+        raise SettingsError(
+            "the archive holds no usable ECG",
+            file=study.archive_path,
+            key="archive.sources",
+            remedy="precordial archive info says why each file was rejected",
+        )
+    return archive
+
+
+def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
+    """The study's cohort: built, or loaded where the same settings, archive and register files built it before."""
+    if study.cohort is None:
+        raise SettingsError(
+            "the study has no [cohort]", key="cohort", remedy="describe it: see docs/reference/study.md"
+        )
+    folder = study.folder / "cohort"
+    key = _cohort_key(study, archive)
+    key_file = folder / "built-from.json"
+    if key_file.exists() and json.loads(key_file.read_text()).get("key") == key:
+        return Cohort.load(folder)
+    watcher.note("cohort: building")
+    table = None
+    if isinstance(study.cohort, LabelsSettings) and study.cohort.dataset and study.cohort.folder:
+        table = load_dataset(study.cohort.dataset, study.cohort.folder)
+    cohort = build_cohort(study.cohort, archive.table(), table=table, rejects=archive.reject_counts())
+    key_file.unlink(missing_ok=True)
+    cohort.save(folder)
+    write_atomic(key_file, json.dumps({"key": key, "archive": archive.digest}) + "\n")
+    return cohort
+
+
+def checked_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
+    """The study's cohort, proven to have no leak.
+
+    Raises:
+        LeakageError: there is one; the message lists the rows.
+    """
+    cohort = prepare_cohort(study, archive, watcher)
+    rows = archive.rows(cohort.ecg_id)
+    check_leaks(cohort, cohort.ecg_id, archive.index["recorded_at"][rows], archive.index["waveform"][rows])
+    watcher.note(f"leakage guard: no leak in {len(cohort):,} rows")
+    return cohort
+
+
+def _cohort_key(study: Study, archive: Archive) -> str:
+    """Digest of all that a cohort follows from: settings, ECGs, and the tables by size and time."""
+    assert study.cohort is not None
+    parts = [__version__, study.cohort.model_dump_json(), archive.digest]
+    parts += [f"{name}={count}" for name, count in archive.reject_counts().items()]
+    files = _input_files(study.cohort)
+    for file in files:
+        if file.exists():
+            status = file.stat()
+            parts.append(f"{file} {status.st_size} {status.st_mtime_ns}")
+    return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _input_files(cohort: CohortSettings) -> list[Path]:
+    if isinstance(cohort, LabelsSettings):
+        if cohort.table:
+            return [cohort.table.file]
+        return sorted(cohort.folder.glob("*.csv")) if cohort.folder else []
+    tables = (cohort.visits, cohort.diagnoses, cohort.patients)
+    return [table.file for table in tables if table]
+
+
+def run_folder(study: Study, run: TrainingRun) -> Path:
+    """Where a training lives."""
+    return study.folder / "runs" / run.id
+
+
+def train_run(
+    study: Study, run: TrainingRun, cohort: Cohort, archive: Archive, watcher: Watcher, number: int, total: int
+) -> None:
+    """Train one run of a study if it is not finished."""
+    folder = run_folder(study, run)
+    if (folder / DONE).exists():
+        return
+    watcher.run_begins(number, total, run)
+    parent = run_folder(study, run.parent) / BEST if run.parent else None
+    train(run, cohort, archive, folder, parent=parent, device=study.training.device, progress=watcher.step)
+    watcher.run_ends(run)

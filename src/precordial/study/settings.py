@@ -1,0 +1,274 @@
+"""A study: one TOML file, read into strict settings."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import tomllib
+import typing
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from precordial.cohort import CohortSettings
+from precordial.errors import SettingsError
+from precordial.models import MODELS
+from precordial.training import Stage
+
+
+class Settings(BaseModel):
+    """Frozen, strict, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _fraction(value: Any) -> str:
+    """A share as its shortest exact decimal: 1.0, "1" and 1 are one share, and have one run id."""
+    try:
+        fraction = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("must be a number above 0 and not above 1") from None
+    if not 0 < fraction <= 1:
+        raise ValueError("must be a number above 0 and not above 1")
+    return str(float(fraction)) if fraction != 1 else "1"
+
+
+def _model(value: Any) -> str:
+    if value not in MODELS:
+        near = difflib.get_close_matches(str(value), MODELS, 1, 0.0)
+        raise ValueError(f"there is no model {value!r}; the nearest is {near[0]!r} of {', '.join(MODELS)}")
+    return str(value)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+FractionText = Annotated[str, BeforeValidator(_fraction)]
+ModelName = Annotated[str, BeforeValidator(_model)]
+PathText = Annotated[Path, Field(strict=False)]
+T = typing.TypeVar("T")
+Tuple = Annotated[tuple[T, ...], BeforeValidator(_tuple)]
+
+
+class ArchiveSettings(Settings):
+    """[archive]: where the ECGs are, and the files they come from.
+
+    Attributes:
+        path: folder of the archive; by default ``archive`` in the study's folder.
+        sources: folders of ECG files to ingest; none: the archive must be there.
+        rate: Hz of the archive, 500 or 100.
+    """
+
+    path: PathText | None = None
+    sources: Tuple[PathText] = ()
+    rate: Literal[500, 100] = 500
+
+
+class GridSettings(Settings):
+    """[[grid]]: trainings, as the product of its lists. Several grids add up; equal trainings are done once.
+
+    Attributes:
+        models: of `precordial models`.
+        pretraining: "none" (from scratch), "age", "sex", "age-sex".
+        source_fractions: shares of the source patients for pre-training.
+        target_fractions: shares of the target's training patients; empty: pre-training only.
+    """
+
+    models: Tuple[ModelName]
+    pretraining: Tuple[Literal["none", "age", "sex", "age-sex"]] = ("none", "age", "sex", "age-sex")
+    source_fractions: Tuple[FractionText] = ("1",)
+    target_fractions: Tuple[FractionText] = ("1",)
+
+
+class StageLists(Settings):
+    """[training.models.NAME]: stages that stand in for the paper's.
+
+    Attributes:
+        source: of pre-training.
+        scratch: of training from scratch on the target.
+        target: of fine-tuning.
+        batch: ECGs in a step, for this model.
+    """
+
+    source: Tuple[Stage] | None = None
+    scratch: Tuple[Stage] | None = None
+    target: Tuple[Stage] | None = None
+    batch: int | None = Field(default=None, ge=2)
+
+
+class TrainingSettings(Settings):
+    """[training]: settings of every training. See `precordial.training.TrainingRun`.
+
+    Attributes:
+        batch: ECGs in a step.
+        schedule_per: "step" or "epoch"; by default as the rules say.
+        crop_per: "ecg" or "batch"; by default as the rules say.
+        age_bias: "zero" (the paper's) or "median".
+        device: "auto", "cpu" or "cuda".
+        models: stages per model, where they are not the paper's.
+    """
+
+    batch: int = Field(default=256, ge=2)
+    schedule_per: Literal["step", "epoch"] | None = None
+    crop_per: Literal["ecg", "batch"] | None = None
+    age_bias: Literal["zero", "median"] = "zero"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    models: dict[ModelName, StageLists] = Field(default_factory=dict)
+
+
+class EvaluationSettings(Settings):
+    """[evaluation]: intervals.
+
+    Attributes:
+        replicates: bootstrap resamples.
+        level: of the intervals.
+        resample: "patients" or "ecgs".
+        seed: of the resampling.
+    """
+
+    replicates: int = Field(default=1000, ge=10)
+    level: float = Field(default=0.95, gt=0, lt=1)
+    resample: Literal["patients", "ecgs"] = "patients"
+    seed: int = 0
+
+
+class Study(Settings):
+    """A whole study.
+
+    Attributes:
+        name: of the study.
+        label: what the target's label is called in tables, such as "AMI".
+        rules: "paper", or "authors-code": the values of the authors' published code wherever it differs, in the
+            cohort and in the training. What the file sets itself wins over either.
+        out: folder of everything the study makes; by default ``NAME-work`` beside the TOML file.
+        seeds: one training of each kind per seed.
+    """
+
+    name: str
+    label: str = "AMI"
+    rules: Literal["paper", "authors-code"] = "paper"
+    out: PathText | None = None
+    seeds: Tuple[int] = (0,)
+    archive: ArchiveSettings = ArchiveSettings()
+    cohort: CohortSettings | None = None
+    grid: Tuple[GridSettings]
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def folder(self) -> Path:
+        """Where everything the study makes goes."""
+        assert self.out is not None  # load_study sets it
+        return self.out
+
+    @property
+    def archive_path(self) -> Path:
+        """Folder of the archive."""
+        return self.archive.path or self.folder / "archive"
+
+
+def load_study(path: str | Path, overrides: typing.Sequence[str] = ()) -> Study:
+    """Read a study's TOML file.
+
+    Paths in it are relative to the file.
+
+    Args:
+        path: the TOML file.
+        overrides: changes such as ``training.batch=64`` or ``grid.0.models=["rn-7m"]``; the value is TOML,
+            or a text where it is not.
+
+    Raises:
+        SettingsError: no such file, no TOML, an unknown key (with the nearest right one) or a wrong value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError("there is no such study file", file=path, remedy="give the path of a study's TOML file")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"this is not TOML: {error}", file=path, remedy="mend the line named") from None
+    for override in overrides:
+        _override(data, override)
+    cohort = data.get("cohort")
+    if isinstance(cohort, dict) and cohort.get("kind") == "registers" and "rules" in data:
+        cohort.setdefault("rules", data["rules"])
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, data, path) from None
+    return _resolve(study, path.resolve().parent)
+
+
+def _resolve(study: Study, base: Path) -> Study:
+    """The study with every path absolute."""
+    archive = study.archive.model_copy(
+        update={
+            "path": None if study.archive.path is None else (base / study.archive.path).resolve(),
+            "sources": tuple((base / source).resolve() for source in study.archive.sources),
+        }
+    )
+    cohort = study.cohort and study.cohort.resolve(base)
+    out = (base / (study.out or f"{study.name}-work")).resolve()
+    return study.model_copy(update={"archive": archive, "cohort": cohort, "out": out})
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"--set {text} is not KEY=VALUE", remedy="write for example --set training.batch=64")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *parents, last = key.split(".")
+    place: Any = data
+    try:
+        for parent in parents:
+            place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
+        place[int(last) if isinstance(place, list) else last] = parsed
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise SettingsError("there is no such place in the study", key=key, remedy="check the dotted key") from None
+
+
+def _explain(error: ValidationError, data: dict[str, Any], path: Path) -> SettingsError:
+    """The first fault as one line: dotted key, what is wrong, and the nearest right name."""
+    first = error.errors()[0]
+    # A discriminated union adds its tag to the location; only what is in the file belongs in the key.
+    parts: list[str] = []
+    place: Any = data
+    for part in first["loc"]:
+        try:
+            place = place[part]
+        except (KeyError, IndexError, TypeError):
+            if part != first["loc"][-1]:
+                continue
+        parts.append(str(part))
+    key = ".".join(parts)
+    problem = first["msg"].removeprefix("Value error, ")
+    problem = problem[0].lower() + problem[1:]
+    remedy = "see the reference of study files in docs/reference/study.md"
+    if first["type"] == "extra_forbidden":
+        problem = "there is no such key"
+        near = difflib.get_close_matches(parts[-1], sorted(_known_keys(Study)), 1, 0.5)
+        remedy = f"did you mean '{near[0]}'?" if near else remedy
+    elif first["type"] == "missing":
+        problem, remedy = "this key is missing", "add it"
+    return SettingsError(problem, file=path, key=key, remedy=remedy)
+
+
+def _known_keys(kind: Any, seen: set[Any] | None = None) -> set[str]:
+    """Names of all fields of a settings class and of everything in it."""
+    seen = set() if seen is None else seen
+    names: set[str] = set()
+    if inspect.isclass(kind) and issubclass(kind, BaseModel):
+        if kind in seen:
+            return names
+        seen.add(kind)
+        for name, field in kind.model_fields.items():
+            names |= {name} | _known_keys(field.annotation, seen)
+    for inner in typing.get_args(kind):
+        names |= _known_keys(inner, seen)
+    return names

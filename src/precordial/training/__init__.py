@@ -1,0 +1,19 @@
+"""Training: stages, schedules, losses, the loop, and its state on disk."""
+
+from precordial.training.loop import Step, derive_seed, train
+from precordial.training.recipes import RECIPES, scratch_stages, source_stages, target_stages
+from precordial.training.run import TASKS, TrainingRun
+from precordial.training.stages import Stage
+
+__all__ = [
+    "RECIPES",
+    "TASKS",
+    "Stage",
+    "Step",
+    "TrainingRun",
+    "derive_seed",
+    "scratch_stages",
+    "source_stages",
+    "target_stages",
+    "train",
+]

@@ -1,0 +1,106 @@
+"""What one training is: everything that decides its result, and the id that follows from it."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from precordial.training.recipes import Pretraining
+from precordial.training.stages import Stage
+
+# Weight of each target in the loss, by task (section II.C of the paper).
+TASKS: dict[str, dict[str, float]] = {"age": {"age": 1.0}, "sex": {"sex": 1.0}, "age-sex": {"age": 0.045, "sex": 1.0}}
+
+
+class TrainingRun(BaseModel):
+    """One training, described completely: two runs with equal descriptions give equal results.
+
+    Attributes:
+        model: name in `precordial.models.MODELS`.
+        rate: Hz of the archive.
+        role: which part of the cohort it trains on. A source run is a pre-training.
+        task: "age", "sex" or "age-sex" on the source; "label" (the cohort's) on the target.
+        fraction: share of the training patients.
+        seed: decides initial weights, order of the batches, dropout and crops.
+        stages: what is done, in order.
+        batch: ECGs in a step.
+        adam_epsilon: of the optimiser.
+        schedule_per: the learning rate moves with each "step" or each "epoch" (the authors' PyTorch path).
+        crop_per: a random crop is drawn for each "ecg", or one for each "batch" (the authors' code).
+        head: which head a fine-tuned model gets.
+        age_bias: where the age output starts: at "zero", as in the paper, or at the "median" of the training ages,
+            without which a short training spends its epochs on finding the mean age.
+        cohort: digest of the cohort.
+        parent: the pre-training that this run starts from; None when from scratch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    model: str
+    rate: int = 500
+    role: Literal["source", "target"]
+    task: Literal["age", "sex", "age-sex", "label"]
+    fraction: str = "1"
+    seed: int = 0
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    batch: int = Field(default=256, ge=2)
+    adam_epsilon: float = 1e-7
+    schedule_per: Literal["step", "epoch"] = "step"
+    crop_per: Literal["ecg", "batch"] = "ecg"
+    head: Literal["own", "target", "target-authors"] = "own"
+    age_bias: Literal["zero", "median"] = "zero"
+    cohort: str = ""
+    parent: TrainingRun | None = None
+
+    @property
+    def id(self) -> str:
+        """Digest of the whole description, ancestors included: 12 hex digits."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return blake2b(text.encode(), digest_size=6).hexdigest()
+
+    @property
+    def kind(self) -> Literal["pretrain", "scratch", "finetune"]:
+        """Which of the three kinds of training it is."""
+        if self.role == "source":
+            return "pretrain"
+        return "finetune" if self.parent else "scratch"
+
+    @property
+    def epochs(self) -> int:
+        """Epochs over all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def pretraining(self) -> Pretraining:
+        """Task of the pre-training that this run is, or stands on; "none" from scratch."""
+        run = self.parent or self
+        return "none" if run.task == "label" else run.task
+
+    @property
+    def source_fraction(self) -> str:
+        """Share of the source patients that it has seen; "0" from scratch."""
+        run = self.parent or self
+        return run.fraction if run.role == "source" else "0"
+
+    @property
+    def targets(self) -> dict[str, float]:
+        """Its outputs in order, with their weights in the loss."""
+        return TASKS.get(self.task, {"label": 1.0})
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Ids of its ancestors, oldest first, and its own."""
+        return (*(self.parent.lineage if self.parent else ()), self.id)
+
+    def describe(self) -> str:
+        """A line for people, such as ``rn-900k, fine-tuned from age-sex, fraction 1, seed 0``."""
+        what = {
+            "pretrain": f"pre-training on {self.task}, source fraction {self.fraction}",
+            "scratch": f"from scratch, target fraction {self.fraction}",
+            "finetune": f"fine-tuning from {self.pretraining} (source fraction {self.source_fraction}), "
+            f"target fraction {self.fraction}",
+        }[self.kind]
+        return f"{self.model}, {what}, seed {self.seed}"

@@ -1,0 +1,74 @@
+"""Stages: a training as a list of them, each with its epochs, its learning rates and what trains in it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Stage(BaseModel):
+    """Some epochs under one schedule.
+
+    The rate rises in a line from `start` to `peak` over `warmup` epochs, then falls along a cosine to `end`.
+    With ``start = peak = end`` it is constant.
+
+    Attributes:
+        epochs: how many, warm-up included.
+        peak: highest learning rate.
+        start: rate at the beginning of the warm-up.
+        end: rate at the end of the decay; by default `peak`, which makes the rate constant after the warm-up.
+        warmup: epochs of warm-up.
+        decay_epochs: over how many epochs the decay is laid; by default all after the warm-up. A larger number
+            cuts the decay short, as the authors' code does for cnn-20k.
+        trains: "all" parameters, or the "head" only, with the body frozen.
+        awake: layers of a frozen body that are not asleep. None by default: neither weights nor batch-norm
+            statistics nor dropout of the body move. The authors' code leaves "dropout" (Keras) or "norm" (PyTorch)
+            awake.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    epochs: int = Field(ge=1)
+    peak: float = Field(gt=0)
+    start: float | None = Field(default=None, ge=0)
+    end: float | None = Field(default=None, ge=0)
+    warmup: int = Field(default=0, ge=0)
+    decay_epochs: int | None = Field(default=None, ge=1)
+    trains: Literal["all", "head"] = "all"
+    awake: tuple[Literal["dropout", "norm"], ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.warmup > self.epochs:
+            raise ValueError(f"warmup of {self.warmup} epochs does not fit into {self.epochs}")
+        if self.warmup and self.start is None:
+            raise ValueError("a warmup needs a start rate")
+        if self.awake and self.trains == "all":
+            raise ValueError('awake says what stays awake in a frozen body: it goes with trains = "head"')
+        return self
+
+    def rate(self, epoch: float) -> float:
+        """Learning rate `epoch` epochs (a fraction, for steps within an epoch) after the stage began.
+
+        >>> stage = Stage(epochs=30, warmup=10, start=0.0, peak=1e-3, end=1e-5)
+        >>> [round(stage.rate(epoch), 6) for epoch in (0, 5, 10, 20, 30)]
+        [0.0, 0.0005, 0.001, 0.000505, 1e-05]
+        """
+        if epoch < self.warmup:
+            start = self.start or 0.0
+            return start + (self.peak - start) * epoch / self.warmup
+        end = self.peak if self.end is None else self.end
+        decay = self.decay_epochs or max(self.epochs - self.warmup, 1)
+        share = min((epoch - self.warmup) / decay, 1.0)
+        return end + (self.peak - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def locate(stages: tuple[Stage, ...], epoch: int) -> tuple[int, int]:
+    """Which stage an epoch (counted over all stages from 0) lies in, and its number within that stage."""
+    for number, stage in enumerate(stages):
+        if epoch < stage.epochs:
+            return number, epoch
+        epoch -= stage.epochs
+    raise ValueError("past the last stage")

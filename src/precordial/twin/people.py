@@ -1,0 +1,288 @@
+"""Patients, visits, infarctions, diagnoses and ECG times of the synthetic hospital; no waveforms here.
+
+Tables are dataclasses of equally long arrays. Times are local, to the second. Whatever is random comes from
+the generator that is handed in, so the tables are a function of the seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from precordial.twin.heart import TERRITORIES
+
+Rows = NDArray[np.intp]
+Times = NDArray[np.datetime64]
+HOUR, DAY = 3600, 86400
+
+OPENS, CLOSES = np.datetime64("2023-01-01"), np.datetime64("2025-01-01")  # two years of visits, as in the paper
+FIRST_ECG = np.datetime64("2020-01-01")  # ECGs of other clinics reach further back
+CHEST_PAIN = "chest pain"
+OTHER = ("dyspnoea", "abdominal pain", "palpitations", "syncope", "fever", "back pain", "trauma")
+COMPLAINTS = (CHEST_PAIN, *OTHER)
+CODES = {  # ICD-10 of what is found instead of an infarction
+    CHEST_PAIN: ("R07.4", "R07.3", "I20.9", "I20.0", "K21.9", "M54.6", "I48.9", "F41.0"),
+    "dyspnoea": ("J44.1", "I50.9", "J18.9", "R06.0", "I26.9"),
+    "abdominal pain": ("R10.4", "K80.2", "K35.8", "K57.3"),
+    "palpitations": ("R00.2", "I48.9", "I47.1", "F41.0"),
+    "syncope": ("R55.9", "I95.1", "I49.5"),
+    "fever": ("J18.9", "N39.0", "A41.9", "J10.1"),
+    "back pain": ("M54.5", "N20.0", "M54.4"),
+    "trauma": ("S06.0", "S72.0", "S52.5", "S01.0"),
+}
+INFARCT_CODE = ("I21.9", "I21.0", "I21.1", "I21.2", "I21.4")  # by territory
+# NSTEMI were 54 %, STEMI 39 % of infarctions in an unselected region (Terkelsen 2005, Eur Heart J 26:18).
+TERRITORY_SHARE = (0.24, 0.24, 0.10, 0.42)
+SEVERITY = (np.log(0.11), 0.6)  # log-normal, mV
+DELAYED = 0.06  # of the infarctions come 4 to 30 days after the visit: nothing in the ECG can show them
+LATER = 0.01  # of the other chest-pain visits are followed by an infarction beyond the 30 days
+
+Table = TypeVar("Table", "Patients", "Visits", "Attacks", "Recordings")
+
+
+@dataclass(frozen=True)
+class Patients:
+    """id, birth date, sex (1 = female), and whether the patient ever comes with chest pain."""
+
+    id: NDArray[np.str_]
+    born: Times
+    female: NDArray[np.bool_]
+    chest_pain: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Emergency visits in order of arrival; `complaint` is an index into `COMPLAINTS`."""
+
+    patient: Rows
+    arrival: Times
+    discharge: Times
+    complaint: Rows
+
+
+@dataclass(frozen=True)
+class Attacks:
+    """Infarctions: patient, visit (-1 = none), onset, day of the diagnosis (NaT = before the registers begin)."""
+
+    patient: Rows
+    visit: Rows
+    onset: Times
+    day: Times
+    territory: Rows
+    severity: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """ECGs in order of time; `visit` is -1 for those of other clinics."""
+
+    patient: Rows
+    visit: Rows
+    time: Times
+
+
+@dataclass(frozen=True)
+class Population:
+    """All tables of one hospital."""
+
+    patients: Patients
+    visits: Visits
+    attacks: Attacks
+    recordings: Recordings
+
+
+def draw_population(
+    n: int, rng: np.random.Generator, *, chest_pain: float = 0.38, prevalence: float = 0.15, silent: float = 0.25
+) -> Population:
+    """Draw n patients and what happens to them; see `precordial.twin.make_hospital`."""
+    patients = draw_patients(n, chest_pain, rng)
+    visits = draw_visits(patients, rng)
+    attacks = draw_attacks(patients, visits, prevalence, silent, rng)
+    return Population(patients, visits, attacks, draw_recordings(patients, visits, attacks, rng))
+
+
+def take(table: Table, rows: NDArray[Any]) -> Table:
+    """These rows of a table."""
+    return type(table)(*(getattr(table, field.name)[rows] for field in fields(table)))
+
+
+def stack(*tables: Table) -> Table:
+    """One table below the other."""
+    columns = [field.name for field in fields(tables[0])]
+    return type(tables[0])(*(np.concatenate([getattr(table, name) for table in tables]) for name in columns))
+
+
+def draw_patients(n: int, chest_pain: float, rng: np.random.Generator) -> Patients:
+    """Ages and sexes as in the paper's Table I: target median 61 (46 to 75) years, source 71 (57 to 81)."""
+    target = rng.permutation(n) < round(chest_pain * n)
+    age = 18 + 80 * np.where(target, rng.beta(2.0, 1.75, n), rng.beta(2.56, 1.5, n))
+    born = OPENS - np.floor(age * 365.25).astype("timedelta64[D]")
+    female = rng.random(n) < np.where(target, 0.48, 0.504)
+    ids = np.char.add("T", np.char.zfill((1_000_000 + rng.permutation(9 * n)[:n]).astype(str), 8))
+    return Patients(ids, born, female, target)
+
+
+def draw_visits(patients: Patients, rng: np.random.Generator) -> Visits:
+    """Visits within two years: of chest-pain patients 1.25 with chest pain on average, as in the paper."""
+    n = len(patients.id)
+    more = rng.poisson(np.where(patients.chest_pain, 0.4, 0.5))
+    patient = np.concatenate([np.arange(n), np.repeat(np.arange(n), more)])
+    again = np.arange(len(patient)) >= n
+    pain = patients.chest_pain[patient] & (~again | (rng.random(len(patient)) < 0.62))
+    complaint = np.where(pain, 0, rng.choice(len(OTHER), len(patient), p=(0.22, 0.2, 0.1, 0.1, 0.14, 0.1, 0.14)) + 1)
+    days = rng.integers(0, (CLOSES - OPENS).astype(int), len(patient))
+    hours = np.clip(rng.normal(14, 5, len(patient)) % 24, 0, 23.999)
+    arrival = OPENS.astype("datetime64[s]") + (days * DAY + (hours * HOUR).astype(int)).astype("timedelta64[s]")
+    stay = np.exp(rng.normal(np.log(5 * HOUR), 0.7, len(patient))).astype("timedelta64[s]")
+    order = np.lexsort((patient, arrival))
+    return take(Visits(patient, arrival, arrival + stay, complaint), order)
+
+
+def draw_attacks(
+    patients: Patients, visits: Visits, prevalence: float, silent: float, rng: np.random.Generator
+) -> Attacks:
+    """Infarctions at the visits, later ones, and old ones from before the registers begin.
+
+    The risk grows with age and is higher in men; `prevalence` is its mean over the chest-pain visits. A
+    share `silent` of the infarctions leaves no trace in any ECG: 7.9 % of first ECGs were normal and 35 %
+    more unspecific in 391 208 infarctions (Welch 2001, JAMA 286:1977).
+    """
+    risk = _risk(patients, OPENS)
+    chest = visits.complaint == 0
+    chance = _with_mean(risk[visits.patient], chest, prevalence)
+    chance *= np.select([chest, visits.complaint == 1], [1.0, 0.15], 0.02)  # some come with dyspnoea instead
+    hit = np.flatnonzero(rng.random(len(chance)) < chance)
+    delayed = rng.random(len(hit)) < DELAYED
+    arrival = visits.arrival[hit]
+    before = np.clip(np.exp(rng.normal(np.log(2.5), 0.9, len(hit))), 0.2, 60) * HOUR
+    after = rng.integers(4, 31, len(hit)) * DAY
+    onset = arrival + np.where(delayed, after, -before).astype("timedelta64[s]")
+    wait = np.where(delayed, 0, rng.choice(4, len(hit), p=(0.8, 0.12, 0.05, 0.03))).astype("timedelta64[D]")
+    day = np.where(delayed, onset, arrival).astype("datetime64[D]") + wait
+    now = Attacks(visits.patient[hit], hit, onset, day, *_size(len(hit), silent, rng))
+
+    rest = np.setdiff1d(np.flatnonzero(chest), hit)
+    rest = rest[rng.random(len(rest)) < LATER]
+    onset = visits.arrival[rest] + (rng.integers(31, 301, len(rest)) * DAY).astype("timedelta64[s]")
+    none = np.full(len(rest), -1)
+    later = Attacks(visits.patient[rest], none, onset, onset.astype("datetime64[D]"), *_size(len(rest), silent, rng))
+
+    scarred = np.flatnonzero(rng.random(len(risk)) < 1 / (1 + np.exp(-(risk - 3.0))))
+    onset = FIRST_ECG.astype("datetime64[s]") - (rng.integers(200, 4000, len(scarred)) * DAY).astype("timedelta64[s]")
+    none, never = np.full(len(scarred), -1), np.full(len(scarred), "NaT", "datetime64[D]")
+    old = Attacks(scarred, none, onset, never, *_size(len(scarred), silent, rng))
+    table = stack(now, later, old)
+    return take(table, np.lexsort((table.onset, table.patient)))
+
+
+def draw_recordings(patients: Patients, visits: Visits, attacks: Attacks, rng: np.random.Generator) -> Recordings:
+    """When ECGs were taken: before arrival, soon after it, hours later, again; and in other clinics."""
+    v = len(visits.patient)
+    chest = visits.complaint == 0
+    every = np.arange(v)
+    first = np.exp(rng.normal(np.log(12 * 60), 0.8, v))
+    late = rng.random(v) < 0.02  # too late to be an index ECG
+    first = np.where(late, rng.uniform(3.2, 12, v) * HOUR, np.minimum(first, 2.9 * HOUR))
+    ambulance = chest & (rng.random(v) < 0.10)
+    earlier = chest & (rng.random(v) < 0.02)  # too early to be one
+    taken = (rng.random(v) < np.where(chest, 0.94, 0.6)) & ~(ambulance & (rng.random(v) < 0.4))
+    struck = np.isin(every, attacks.visit)
+    again = np.repeat(every, rng.poisson(np.where(taken, np.where(struck, 1.2, 0.35), 0)))
+    parts = [
+        (every[taken], first[taken]),
+        (every[ambulance], -rng.uniform(5 * 60, 115 * 60, v)[ambulance]),
+        (every[earlier], -rng.uniform(125 * 60, 10 * HOUR, v)[earlier]),
+        (again, first[again] + rng.uniform(0.4, 20, len(again)) * HOUR),
+    ]
+    visit = np.concatenate([rows for rows, _ in parts])
+    offset = np.concatenate([seconds for _, seconds in parts])
+    time = visits.arrival[visit] + offset.astype("timedelta64[s]")
+    clinic = np.repeat(np.arange(len(patients.id)), rng.poisson(np.where(patients.chest_pain, 1.0, 2.2)))
+    span = (CLOSES - FIRST_ECG).astype(int)
+    day = FIRST_ECG + rng.integers(0, span, len(clinic)).astype("timedelta64[D]")
+    of_day = (rng.uniform(8, 17, len(clinic)) * HOUR).astype("timedelta64[s]")
+    table = stack(
+        Recordings(visits.patient[visit], visit, time),
+        Recordings(clinic, np.full(len(clinic), -1), day.astype("datetime64[s]") + of_day),
+    )
+    return take(table, np.lexsort((table.patient, table.time)))
+
+
+def latest_attack(attacks: Attacks, recordings: Recordings) -> Rows:
+    """For each ECG the row of the patient's last infarction before it, -1 if there was none."""
+    if not len(attacks.patient):
+        return np.full(len(recordings.patient), -1)
+    start = attacks.onset.min()
+    span = max(attacks.onset.max(), recordings.time.max()) - start + np.timedelta64(1, "s")
+    key = attacks.patient * span.astype(int) + (attacks.onset - start).astype(int)
+    since = np.maximum((recordings.time - start).astype(int), -1)
+    row = np.searchsorted(key, recordings.patient * span.astype(int) + since, side="right") - 1
+    return np.where((row >= 0) & (attacks.patient[row] == recordings.patient), row, -1)
+
+
+def infarction_within(visits: Visits, attacks: Attacks, days: int = 30) -> NDArray[np.bool_]:
+    """For each visit, whether an I21 is dated from the day of arrival to `days` days after it, both included."""
+    first = np.searchsorted(attacks.patient, visits.patient, side="left")
+    last = np.searchsorted(attacks.patient, visits.patient, side="right")
+    arrival = visits.arrival.astype("datetime64[D]")
+    label = np.zeros(len(arrival), bool)
+    for k in range(int((last - first).max(initial=0))):
+        row = np.minimum(first + k, len(attacks.day) - 1)
+        wait = attacks.day[row] - arrival  # NaT compares false
+        hit = (wait >= np.timedelta64(0, "D")) & (wait <= np.timedelta64(days, "D"))
+        label |= (first + k < last) & hit
+    return label
+
+
+def diagnoses(visits: Visits, attacks: Attacks, rng: np.random.Generator) -> tuple[Rows, NDArray[np.str_], Times]:
+    """Patient rows, ICD-10 codes and days, in order of the day."""
+    struck = np.isin(np.arange(len(visits.patient)), attacks.visit)
+    rows: list[tuple[np.datetime64, int, str]] = []
+    for i in np.flatnonzero(~struck | (rng.random(len(struck)) < 0.3)):
+        codes = CODES[COMPLAINTS[visits.complaint[i]]]
+        code = codes[rng.integers(len(codes))]
+        rows.append((visits.arrival[i].astype("datetime64[D]"), int(visits.patient[i]), code))
+    for k, who in enumerate(attacks.patient.tolist()):
+        day = attacks.day[k]
+        if np.isnat(day):  # an old one: known when the patient comes for the first time
+            rows.append((visits.arrival[visits.patient == who].min().astype("datetime64[D]"), who, "I25.2"))
+            continue
+        seen = attacks.severity[k] > 0 and rng.random() < 0.85
+        code = INFARCT_CODE[attacks.territory[k]] if seen else ("I21.4", "I21.9")[rng.integers(2)]
+        rows.append((day, who, code))
+        if rng.random() < 0.2:  # coded once more when the patient leaves the ward
+            rows.append((day + np.timedelta64(int(rng.integers(1, 9)), "D"), who, code))
+    rows.sort()
+    days, patients, codes = zip(*rows, strict=True)
+    return np.array(patients), np.array(codes), np.array(days)
+
+
+def age_at(born: Times, time: Times) -> NDArray[np.float64]:
+    """Age in years of 365.25 days."""
+    return np.asarray((time.astype("datetime64[D]") - born).astype(int) / 365.25)
+
+
+def _risk(patients: Patients, day: np.datetime64) -> NDArray[np.float64]:
+    """Log odds of an infarction beside a man of 60."""
+    age = (day - patients.born).astype(int) / 365.25
+    return np.asarray(0.035 * (age - 60) - 0.6 * patients.female)
+
+
+def _with_mean(risk: NDArray[np.float64], among: NDArray[np.bool_], mean: float) -> NDArray[np.float64]:
+    """Probabilities with these log odds, shifted until their mean among some rows is `mean`."""
+    low, high = -30.0, 30.0
+    for _ in range(60):
+        shift = (low + high) / 2
+        chance = 1 / (1 + np.exp(-(risk + shift)))
+        low, high = (shift, high) if among.any() and chance[among].mean() < mean else (low, shift)
+    return np.asarray(chance)
+
+
+def _size(n: int, silent: float, rng: np.random.Generator) -> tuple[Rows, NDArray[np.float64]]:
+    """Territories and severities of n infarctions."""
+    territory = rng.choice(len(TERRITORIES) - 1, n, p=TERRITORY_SHARE) + 1
+    severity = np.exp(rng.normal(*SEVERITY, n))
+    return territory, np.where(rng.random(n) < silent, 0.0, severity)

@@ -1,0 +1,96 @@
+"""What every registered model must keep to, at every rate."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from precordial.models import MODELS, RATES, Network, create_model, load_model, make_card, save_model
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> Network:
+    """With two outputs, and every parameter moved off its start, which may be zero."""
+    torch.manual_seed(0)
+    network = create_model(request.param, outputs=2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.1 * torch.randn(parameter.shape)
+    return network
+
+
+@pytest.fixture(scope="module")
+def millivolts() -> torch.Tensor:
+    return 0.5 * torch.randn(3, 8, 5000, generator=torch.Generator().manual_seed(1))
+
+
+def test_shapes(model: Network, millivolts: torch.Tensor) -> None:
+    x = model.spec.prepare(millivolts)
+    assert x.shape == (3, 8, model.spec.model_samples)
+    piece = x if model.crops is None else x[:, :, : model.crops.samples]
+    with torch.inference_mode():
+        features = model.eval().body(piece)
+        assert features.shape == (3, model.features)
+        assert model.head(features).shape == (3, 2)
+        assert model(x).shape == (3, 2)
+        assert model.train()(x).shape == (3, 2)
+
+
+def test_evaluation_is_deterministic_and_reads_each_ecg_alone(model: Network, millivolts: torch.Tensor) -> None:
+    x = model.eval().spec.prepare(millivolts)
+    before = {name: tensor.clone() for name, tensor in model.named_buffers()}
+    with torch.inference_mode():
+        together, again = model(x), model(x)
+        alone = torch.cat([model(ecg[None]) for ecg in x])
+    assert torch.equal(together, again)
+    torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.named_buffers())
+
+
+def test_the_gradient_reaches_every_parameter(model: Network, millivolts: torch.Tensor) -> None:
+    model.eval().zero_grad(set_to_none=True)
+    (model(model.spec.prepare(millivolts)) ** 2).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+    model.zero_grad(set_to_none=True)
+
+
+def test_training_moves_the_statistics_and_drops(model: Network, millivolts: torch.Tensor) -> None:
+    x = model.train().spec.prepare(millivolts)
+    statistics = {name: tensor.clone() for name, tensor in model.named_buffers() if "running" in name}
+    with torch.no_grad():
+        torch.manual_seed(1)
+        first = model(x)
+        assert not torch.equal(first, model(x))
+        moved = {
+            name for name, tensor in model.named_buffers() if name in statistics and (tensor != statistics[name]).any()
+        }
+    assert moved == statistics.keys()
+
+
+def test_the_l2_names_are_parameters(model: Network) -> None:
+    parameters = dict(model.named_parameters())
+    assert model.l2.keys() <= parameters.keys()
+    expected = sum(weight * parameters[name].double().square().sum() for name, weight in model.l2.items())
+    assert model.penalty().item() == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_checkpoint_gives_the_same_logits(model: Network, millivolts: torch.Tensor, tmp_path: Path) -> None:
+    save_model(tmp_path / "m.safetensors", model, make_card(model, ("age", "sex")))
+    loaded, _ = load_model(tmp_path / "m.safetensors")
+    x = model.eval().spec.prepare(millivolts[:1])
+    with torch.inference_mode():
+        assert torch.equal(loaded(x), model(x))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_archive_ecgs_of_either_rate_are_read(model: Network, rate: int) -> None:
+    spec = model.architecture.spec(rate)
+    x = spec.prepare(torch.zeros(2, 8, rate * 10))
+    assert x.shape == (2, 8, spec.model_samples)
+    with torch.device("meta"):
+        other = create_model(model.name, rate=rate).eval()
+    assert other(x.to("meta")).shape == (2, 1)
