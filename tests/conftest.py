@@ -123,7 +123,7 @@ def make_wfdb_record(
     """
     kind, _, offset = storage.partition("+")
     frames = np.ascontiguousarray(np.asarray(digital, "<i2").T)
-    data = frames.tobytes() if kind.partition("x")[0] == "16" else pack_212(frames.ravel())
+    data = pack_212(frames.ravel()) if kind.startswith("212") else frames.tobytes()
     (folder / f"{name}.dat").write_bytes(bytes(int(offset or 0)) + data)
     lines = [record_line or f"{name} {len(digital)} {rate:g} {digital.shape[1]}"]
     for lead, trace in zip(leads, digital, strict=False):

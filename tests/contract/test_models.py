@@ -22,19 +22,18 @@ def model(request: pytest.FixtureRequest) -> Network:
 
 @pytest.fixture(scope="module")
 def millivolts() -> torch.Tensor:
-    return 0.5 * torch.randn(3, 8, 5000, generator=torch.Generator().manual_seed(1))
+    return 0.5 * torch.randn(2, 8, 5000, generator=torch.Generator().manual_seed(1))
 
 
 def test_shapes(model: Network, millivolts: torch.Tensor) -> None:
     x = model.spec.prepare(millivolts)
-    assert x.shape == (3, 8, model.spec.model_samples)
+    assert x.shape == (2, 8, model.spec.model_samples)
     piece = x if model.crops is None else x[:, :, : model.crops.samples]
     with torch.inference_mode():
         features = model.eval().body(piece)
-        assert features.shape == (3, model.features)
-        assert model.head(features).shape == (3, 2)
-        assert model(x).shape == (3, 2)
-        assert model.train()(x).shape == (3, 2)
+        assert features.shape == (2, model.features)
+        assert model.head(features).shape == (2, 2)
+        assert model(x).shape == (2, 2)
 
 
 def test_evaluation_is_deterministic_and_reads_each_ecg_alone(model: Network, millivolts: torch.Tensor) -> None:
@@ -64,23 +63,23 @@ def test_training_moves_the_statistics_and_drops(model: Network, millivolts: tor
     with torch.no_grad():
         torch.manual_seed(1)
         first = model(x)
+        assert first.shape == (2, 2)
         assert not torch.equal(first, model(x))
-        moved = {
-            name for name, tensor in model.named_buffers() if name in statistics and (tensor != statistics[name]).any()
-        }
-    assert moved == statistics.keys()
+    buffers = dict(model.named_buffers())
+    assert all(not torch.equal(buffers[name], before) for name, before in statistics.items())
 
 
 def test_the_l2_names_are_parameters(model: Network) -> None:
     parameters = dict(model.named_parameters())
     assert model.l2.keys() <= parameters.keys()
-    expected = sum(weight * parameters[name].double().square().sum() for name, weight in model.l2.items())
-    assert model.penalty().item() == pytest.approx(float(expected), rel=1e-5)
+    squares = {name: parameters[name].detach().double().square().sum().item() for name in model.l2}
+    assert model.penalty().item() == pytest.approx(sum(model.l2[name] * squares[name] for name in model.l2), rel=1e-5)
 
 
 def test_a_checkpoint_gives_the_same_logits(model: Network, millivolts: torch.Tensor, tmp_path: Path) -> None:
     save_model(tmp_path / "m.safetensors", model, make_card(model, ("age", "sex")))
     loaded, _ = load_model(tmp_path / "m.safetensors")
+    (tmp_path / "m.safetensors").unlink()  # pytest would keep up to 132 MB
     x = model.eval().spec.prepare(millivolts[:1])
     with torch.inference_mode():
         assert torch.equal(loaded(x), model(x))

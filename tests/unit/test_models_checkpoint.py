@@ -13,7 +13,6 @@ from precordial.errors import ModelError
 from precordial.models import (
     HeadKind,
     ModelCard,
-    Network,
     checkpoint,
     create_model,
     load_model,
@@ -156,11 +155,6 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
         load_model(path)
 
 
-def saved_with_card(path: Path, model: Network, **changes: object) -> None:
-    card = json.loads(make_card(model, ("ami",)).model_dump_json()) | changes
-    save_tensors(path, model.state_dict(), {"card": json.dumps(card)})
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -175,7 +169,9 @@ def saved_with_card(path: Path, model: Network, **changes: object) -> None:
 )
 def test_a_card_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     path = tmp_path / "m.safetensors"
-    saved_with_card(path, create_model("cnn-20k"), **changes)
+    model = create_model("cnn-20k")
+    card = json.loads(make_card(model, ("ami",)).model_dump_json()) | changes
+    save_tensors(path, model.state_dict(), {"card": json.dumps(card)})
     with pytest.raises(ModelError, match=message) as error:
         load_model(path)
     assert error.value.file == path

@@ -64,12 +64,14 @@ HE, GLOROT, KAIMING = "he", "glorot", "kaiming"
 @pytest.mark.parametrize(
     ("model", "starts"),
     [
-        ("cnn-20k", {"body.conv1": GLOROT, "body.conv2": GLOROT, "head.fc1": GLOROT, "head.fc2": GLOROT}),
-        ("cnn-20k", {"head.out": HE}),
+        ("cnn-20k", {"body.conv1": GLOROT, "body.conv2": GLOROT, "head.fc1": GLOROT, "head.out": HE}),
         ("rn-900k", {"body.stem.0.0": KAIMING, "body.stages.3.2.convs.1.0": KAIMING, "head.out": KAIMING}),
         ("rn-7m", {"body.stem.conv": HE, "body.block4.conv2": HE, "body.block1.skip": HE, "head.out": HE}),
-        ("rn-33m", {"body.stem.conv": HE, "body.block12.conv2": HE, "body.block4.skip": HE, "head.out": HE}),
-        ("rn-33m", {"body.block12.se.reduce": GLOROT, "body.block12.se.expand": GLOROT}),
+        (
+            "rn-33m",
+            {"body.stem.conv": HE, "body.block12.conv2": HE, "body.block4.skip": HE, "head.out": HE}
+            | {"body.block12.se.reduce": GLOROT, "body.block12.se.expand": GLOROT},
+        ),
     ],
 )
 def test_each_layer_starts_as_the_recipe_says(model: str, starts: dict[str, str]) -> None:

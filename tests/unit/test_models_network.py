@@ -85,7 +85,7 @@ def test_specs_at_500_hz() -> None:
 def test_any_number_of_outputs(name: str, outputs: int) -> None:
     model = on_paper(name, outputs)
     assert model.outputs == outputs
-    assert tuple(model.get_parameter("head.out.weight").shape)[0] == outputs
+    assert len(model.get_parameter("head.out.weight")) == outputs
     one = on_paper(name)
     per_output = one.get_parameter("head.out.weight").shape[1] + 1
     assert count_parameters(model) - count_parameters(one) == (outputs - 1) * per_output
@@ -108,7 +108,7 @@ def test_a_model_that_cannot_be_is_refused(arguments: tuple[object, ...], messag
 
 @pytest.mark.parametrize("shape", [(8, 5000), (2, 8, 4096), (2, 12, 5000), (2, 5000, 8)])
 def test_unprepared_input_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match="cnn-20k reads batches of 8 leads × 5000 samples.*prepare"):
+    with pytest.raises(ModelError, match=r"cnn-20k reads batches of 8 leads × 5000 samples.*prepare"):
         create_model("cnn-20k")(torch.zeros(shape))
 
 

@@ -6,6 +6,7 @@ material; its tolerance, 1e-4 relative plus 1e-5 absolute on float32, came with 
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +34,47 @@ def golden_tensors(entry: dict[str, Any], *, out_first: bool) -> dict[str, np.nd
     return tensors
 
 
+def golden_input(entry: dict[str, Any]) -> torch.Tensor:
+    made = np.random.default_rng([GOLDEN["seed"], entry["model_no"], 10000]).standard_normal(entry["input_shape"])
+    return torch.from_numpy(made.astype(np.float32)).transpose(1, 2).contiguous()
+
+
+@dataclass
+class Case:
+    """A model with the golden weights and what it gives for the golden input."""
+
+    model: Network
+    entry: dict[str, Any]
+    features: torch.Tensor  # of whole recordings, or of the first crop
+    logits: torch.Tensor
+
+
 @pytest.fixture(scope="module", params=list(MODELS))
-def case(request: pytest.FixtureRequest) -> tuple[Network, torch.Tensor, dict[str, Any]]:
-    architecture = MODELS[request.param]
-    entry = GOLDEN["models"][architecture.paper_name]
+def case(request: pytest.FixtureRequest) -> Case:
+    entry = GOLDEN["models"][MODELS[request.param].paper_name]
     model = create_model(request.param).eval()
     load_reference_weights(model, golden_tensors(entry, out_first=request.param == "rn-900k"))
-    made = np.random.default_rng([GOLDEN["seed"], entry["model_no"], 10000]).standard_normal(entry["input_shape"])
-    x = torch.from_numpy(made.astype(np.float32)).transpose(1, 2).contiguous()
-    return model, x, entry
+    kept: list[torch.Tensor] = []
+    hook = model.body.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    with torch.inference_mode():
+        logits = model(golden_input(entry))
+    hook.remove()
+    (features,) = kept
+    return Case(model, entry, features if model.crops is None else features[:: model.crops.count], logits)
 
 
 def assert_agree(actual: torch.Tensor, expected: list[Any]) -> None:
     np.testing.assert_allclose(actual.numpy(), np.array(expected), rtol=1e-4, atol=1e-5)
 
 
-def test_parity_of_logits(case: tuple[Network, torch.Tensor, dict[str, Any]]) -> None:
-    model, x, entry = case
-    with torch.inference_mode():
-        assert_agree(model(x)[:, 0], entry["logits"])
+def test_parity_of_logits(case: Case) -> None:
+    assert_agree(case.logits[:, 0], case.entry["logits"])
 
 
-def test_parity_of_features(case: tuple[Network, torch.Tensor, dict[str, Any]]) -> None:
-    model, x, entry = case
-    with torch.inference_mode():
-        features = model.body(x if model.crops is None else x[:, :, : model.crops.samples])
-    assert list(features.shape) == entry["features_shape"] == [3, model.features]
-    if model.crops is None:
+def test_parity_of_features(case: Case) -> None:
+    features, entry = case.features, case.entry
+    assert list(features.shape) == entry["features_shape"] == [3, case.model.features]
+    if case.model.crops is None:
         assert_agree(features[:, :8], entry["features_first8"])
         assert_agree(features.mean(dim=1), entry["features_mean"])
         assert_agree(features.std(dim=1, correction=0), entry["features_std"])
@@ -67,17 +82,17 @@ def test_parity_of_features(case: tuple[Network, torch.Tensor, dict[str, Any]]) 
         assert_agree(features[:, :8], entry["first_crop_features_first8"])
 
 
-def test_parity_of_crops(case: tuple[Network, torch.Tensor, dict[str, Any]]) -> None:
-    model, x, entry = case
-    if model.crops is None:
-        assert "crop_logits" not in entry
-        return
+def test_parity_of_crops() -> None:
+    entry = GOLDEN["models"]["RN-900k"]
+    model = create_model("rn-900k").eval()
+    load_reference_weights(model, golden_tensors(entry, out_first=True))
+    assert model.crops is not None
     assert model.crops.starts(5000) == entry["crop_starts"]
     with torch.inference_mode():
-        assert_agree(model.crop_logits(x)[:, :, 0].T, entry["crop_logits"])
+        assert_agree(model.crop_logits(golden_input(entry))[:, :, 0].T, entry["crop_logits"])
 
 
-def test_parity_of_counts(case: tuple[Network, torch.Tensor, dict[str, Any]]) -> None:
-    model, _, entry = case
-    moving = sum(math.prod(t["shape"]) for t in entry["tensors"] if t["role"] in ("mean", "var"))
-    assert count_parameters(model) == sum(math.prod(t["shape"]) for t in entry["tensors"]) - moving
+def test_parity_of_counts(case: Case) -> None:
+    tensors = case.entry["tensors"]
+    moving = sum(math.prod(t["shape"]) for t in tensors if t["role"] in ("mean", "var"))
+    assert count_parameters(case.model) == sum(math.prod(t["shape"]) for t in tensors) - moving

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.archive.layout import Rows, read_manifest, read_rows, shard_path, unpack_text, waveform_digest
+from precordial.archive.layout import (
+    Rows,
+    map_bytes,
+    read_manifest,
+    read_rows,
+    shard_path,
+    unpack_text,
+    waveform_digest,
+)
 from precordial.ecg import Ecg, Flag, Sex
 from precordial.errors import ArchiveError
 
@@ -143,10 +151,7 @@ class Archive:
     @cached_property
     def text_bytes(self) -> NDArray[np.uint8]:
         """The texts of all rows, as they lie in text.bin."""
-        path = self.path / "text.bin"
-        if not path.exists() or path.stat().st_size == 0:
-            return np.zeros(0, np.uint8)
-        return np.memmap(path, np.uint8, mode="r")
+        return map_bytes(self.path / "text.bin")
 
     def texts(self) -> list[dict[str, str]]:
         """Patient id, source file, device and format of each ECG; empty where unknown."""
@@ -163,9 +168,7 @@ class Archive:
         columns = {
             "ecg_id": self.ids.tolist(),
             "patient_id": [text["patient_id"] or None for text in texts],
-            "recorded_at": pl.Series(np.asarray(self.index["recorded_at"]), dtype=pl.Datetime("ms")).cast(
-                pl.Datetime("us")
-            ),
+            "recorded_at": pl.Series(self.index["recorded_at"].astype("datetime64[us]")),
             "age": pl.Series(self.index["age"].astype(float), nan_to_null=True, dtype=pl.Float64),
             "sex": pl.Series(np.where(sex < 0, np.nan, sex), nan_to_null=True, dtype=pl.Float64),
             "waveform": pl.Series(self.index["waveform"].astype(np.uint64), dtype=pl.UInt64),

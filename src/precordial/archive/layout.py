@@ -137,28 +137,44 @@ def make_row(text_at: int, text: bytes, **values: Any) -> Rows:
 
 
 def valid_rows(folder: Path, manifest: Manifest, rows: Rows) -> int:
-    """How many index rows stand before a torn tail: whole, with their text, signal and checksum."""
-    text_path = folder / "text.bin"
-    text_size = text_path.stat().st_size if text_path.exists() else 0
+    """How many index rows stand before a torn tail.
+
+    Only rows at the very end can be torn, and no more than one commit of them; a bad row with good ones behind it
+    is damage, which `verify` names and nothing cuts.
+
+    Raises:
+        ArchiveError: more is wrong than a kill can do.
+    """
     n = len(rows)
-    first = max(0, n - COMMIT)
-    if n == 0:
-        return 0
-    with text_path.open("rb") if text_size else Path("/dev/null").open("rb") as texts:
-        for k in range(first, n):
-            row = rows[k]
-            at, length = int(row["text_at"]), int(row["text_length"])
-            if at + length > text_size:
-                return k
-            texts.seek(at)
-            if row_crc(row, texts.read(length)) != int(row["crc"]):
-                return k
-    for shard in range(first // manifest.shard, (n - 1) // manifest.shard + 1):
+    texts = map_bytes(folder / "text.bin")
+    while n > 0:
+        at, length = int(rows[n - 1]["text_at"]), int(rows[n - 1]["text_length"])
+        if row_crc(rows[n - 1], texts[at : at + length].tobytes()) == int(rows[n - 1]["crc"]):
+            break
+        n -= 1
+        if len(rows) - n > COMMIT:
+            raise _damaged(folder / "index.bin")
+    for shard in range(-(-n // manifest.shard)):
         path = shard_path(folder, shard)
-        held = (path.stat().st_size if path.exists() else 0) // manifest.ecg_bytes
-        if shard * manifest.shard + held < min(n, (shard + 1) * manifest.shard):
-            return shard * manifest.shard + held
+        needed = min(n - shard * manifest.shard, manifest.shard) * manifest.ecg_bytes
+        if not path.exists() or path.stat().st_size < needed:
+            raise _damaged(path)
     return n
+
+
+def map_bytes(path: Path) -> NDArray[np.uint8]:
+    """A file's bytes, memory-mapped; none where there is no file."""
+    if not path.exists() or path.stat().st_size == 0:
+        return np.zeros(0, np.uint8)
+    return np.memmap(path, np.uint8, mode="r")
+
+
+def _damaged(path: Path) -> ArchiveError:
+    return ArchiveError(
+        "the archive is damaged here: less is left than its index says",
+        file=path,
+        remedy="restore this file from a copy, or ingest the files again into a new archive",
+    )
 
 
 def read_rows(folder: Path, manifest: Manifest) -> Rows:

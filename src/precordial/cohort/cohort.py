@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -24,6 +23,7 @@ from precordial import __version__
 from precordial.cohort.flow import Flow
 from precordial.cohort.splits import fraction_size
 from precordial.errors import RegisterError
+from precordial.files import write_atomic
 
 FORMAT = 1
 TABLE, MANIFEST, FLOW = "cohort.csv", "manifest.json", "flow.json"
@@ -130,7 +130,6 @@ class Cohort:
             archive: identity of the archive the cohort was built from, for the manifest.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         table = self._csv().encode()
         manifest = {
             "format": FORMAT,
@@ -141,9 +140,9 @@ class Cohort:
             "settings": dict(self.settings),
             "archive": dict(archive or {}),
         }
-        _write(folder / TABLE, table)
-        _write(folder / FLOW, json.dumps(self.flow.as_json(), indent=1, ensure_ascii=False).encode())
-        _write(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+        write_atomic(folder / TABLE, table)
+        write_atomic(folder / FLOW, json.dumps(self.flow.as_json(), indent=1, ensure_ascii=False).encode())
+        write_atomic(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, folder: str | Path) -> Cohort:
@@ -231,18 +230,3 @@ def _column(cells: tuple[str, ...], kind: str) -> NDArray[Any]:
     if kind == "time":
         return np.array(cells, "datetime64[s]")
     return np.array(cells, np.int64 if kind == "int" else np.str_)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -36,7 +37,7 @@ class FlowChart:
                 "archive",
                 "usable",
                 "usable",
-                patients=_patients(ecgs),
+                patients=_patients(ecgs) or None,  # files without patient ids: the label table has them
                 ecgs=len(ecgs),
                 why="unusable",
                 excluded_ecgs=files - len(ecgs),
@@ -61,7 +62,7 @@ class FlowChart:
 
     def start(self, branch: str, key: str, text: str, table: pl.DataFrame) -> None:
         """The first box of a branch."""
-        self._steps.append(FlowStep(branch, key, text, patients=_patients(table), **_rows(table, branch)))
+        self._steps.append(_box(branch, key, text, table))
 
     def step(
         self,
@@ -77,19 +78,16 @@ class FlowChart:
         """A box that keeps the rows `after` of the rows `before`."""
         row = "row" if "row" in before.columns else "ecg_id"
         left_out = before.join(after.select(row), on=row, how="anti")
-        lost = {f"excluded_{name}": count for name, count in _rows(left_out, branch).items()}
+        lost = _box(branch, key, why, left_out)
         self._steps.append(
-            FlowStep(
-                branch,
-                key,
-                text,
-                patients=_patients(after),
+            replace(
+                _box(branch, key, text, after),
                 why=why,
                 excluded_patients=_patients(before) - _patients(after),
-                touched_patients=_patients(left_out),
+                excluded_visits=lost.visits,
+                excluded_ecgs=lost.ecgs,
+                touched_patients=lost.patients,
                 reasons=dict(reasons or {}),
-                **_rows(after, branch),
-                **lost,
             )
         )
 
@@ -103,23 +101,16 @@ class FlowChart:
             for name in ("age", "sex"):
                 if name in part.columns:
                     reasons[f"without {name}"] = part[name].null_count()
-            self._steps.append(
-                FlowStep(
-                    branch,
-                    split,
-                    _SPLITS[split],
-                    patients=_patients(part),
-                    part=True,
-                    reasons={text: count for text, count in reasons.items() if count or text == "with the outcome"},
-                    **_rows(part, branch),
-                )
-            )
+            shown = {text: count for text, count in reasons.items() if count or text == "with the outcome"}
+            self._steps.append(replace(_box(branch, split, _SPLITS[split], part), part=True, reasons=shown))
 
 
 def _patients(table: pl.DataFrame) -> int:
     return table["patient_id"].drop_nulls().n_unique()
 
 
-def _rows(table: pl.DataFrame, branch: str) -> dict[str, int]:
-    """Rows are visits where there is an arrival, else ECGs."""
-    return {"visits" if branch == "target" and "arrival" in table.columns else "ecgs": len(table)}
+def _box(branch: str, key: str, text: str, table: pl.DataFrame) -> FlowStep:
+    """A row is a visit where there is an arrival, else an ECG."""
+    if branch == "target" and "arrival" in table.columns:
+        return FlowStep(branch, key, text, patients=_patients(table), visits=len(table))
+    return FlowStep(branch, key, text, patients=_patients(table), ecgs=len(table))

@@ -75,15 +75,21 @@ class Flow:
             if step.branch != branch:
                 branch = step.branch
                 lines += [""] * bool(lines) + [BRANCHES.get(branch, branch)]
-            left_out = _counts(step.excluded_visits, step.excluded_ecgs, step.touched_patients)
-            if left_out and step.why:
-                stay = (step.touched_patients or 0) - (step.excluded_patients or 0)
-                note = f" ({_number(stay)} of them stay with others)" if stay > 0 else ""
-                lines.append(f"    − {left_out}: {step.why}{note}")
+            if step.excluded_visits or step.excluded_ecgs:
+                left_out = _counts(step.excluded_visits, step.excluded_ecgs, step.touched_patients)
+                lines.append(f"    − {left_out}: {step.why}{_who_stays(step)}")
             indent = "    • " if step.part else "  "
             lines.append(f"{indent}{_counts(step.visits, step.ecgs, step.patients)}: {step.text}")
             lines += [f"        {_number(count)} {reason}" for reason, count in step.reasons.items()]
         return "\n".join(lines)
+
+
+def _who_stays(step: FlowStep) -> str:
+    """A word about the patients who lose a visit and keep another."""
+    touched, lost = step.touched_patients or 0, step.excluded_patients or 0
+    if touched == lost:
+        return ""
+    return f" ({_number(lost)} patients leave, {_number(touched - lost)} stay with others)" if lost else " (who stay)"
 
 
 def _counts(visits: int | None, ecgs: int | None, patients: int | None) -> str:

@@ -52,7 +52,6 @@ class LeakReport:
 
 def check_leaks(
     cohort: Cohort,
-    *,
     ecg_id: NDArray[np.str_],
     recorded_at: NDArray[np.datetime64],
     waveform: NDArray[np.uint64],

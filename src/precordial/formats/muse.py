@@ -62,14 +62,14 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
     )
     if recorded_at is None:
         raise UnusableEcg("no-time", "the acquisition date or time is missing or is not a date", file=path)
-    waveforms = {_text(waveform, "WaveformType"): waveform for waveform in reversed(root.findall("Waveform"))}
-    if "Rhythm" not in waveforms or waveforms["Rhythm"].find("LeadData") is None:
+    rhythm = _waveform(root, "Rhythm")
+    if rhythm is None:
         raise UnusableEcg("no-rhythm", "the Rhythm waveform is missing", file=path)
     if check_median:
-        if "Median" not in waveforms or waveforms["Median"].find("LeadData") is None:
+        median = _waveform(root, "Median")
+        if median is None:
             raise UnusableEcg("unreadable", "the Median waveform is missing", file=path)
-        _leads(waveforms["Median"], path)
-    rhythm = waveforms["Rhythm"]
+        _leads(median, path)
     leads, digital, microvolts, flags = _leads(rhythm, path)
     age = parse_number(_text(root, "PatientDemographics/PatientAge"))
     per_year = _PER_YEAR.get(_text(root, "PatientDemographics/AgeUnits").upper())
@@ -107,6 +107,13 @@ def _parse(path: Path) -> etree._Element:
 def _text(element: etree._Element, name: str) -> str:
     """The text of a child, stripped; empty where there is none."""
     return (element.findtext(name) or "").strip()
+
+
+def _waveform(root: etree._Element, kind: str) -> etree._Element | None:
+    """The first waveform of a kind, if it has leads."""
+    found = (waveform for waveform in root.iterfind("Waveform") if _text(waveform, "WaveformType") == kind)
+    waveform = next(found, None)
+    return None if waveform is None or waveform.find("LeadData") is None else waveform
 
 
 def _moment(date: str, time: str) -> datetime | None:

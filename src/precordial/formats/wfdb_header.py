@@ -66,7 +66,7 @@ def looks_like_header(head: bytes) -> bool:
 
 def content_lines(text: str) -> list[str]:
     """The lines that are neither empty nor comments, stripped."""
-    stripped = (line.strip() for line in text.removeprefix("\ufeff").split("\n"))
+    stripped = (line.strip() for line in text.split("\n"))
     return [line for line in stripped if line and not line.startswith("#")]
 
 

@@ -170,7 +170,7 @@ def _unreadable(path: Path, error: Exception, separator: str, encoding: str, key
         with path.open(encoding=encoding, newline="") as file:
             reader = csv.reader(file, delimiter=separator)
             width = len(next(reader, []))
-            for row, cells in enumerate(reader, start=2):  # noqa: B007
+            for row, cells in enumerate(reader, start=2):
                 if len(cells) > width:
                     return RegisterError(
                         f"{len(cells)} cells where the header has {width}",

@@ -53,13 +53,12 @@ def table_one(cohort: Examples, label: str = "AMI") -> Table:
     for role, split in COLUMNS.values():
         here = (np.asarray(cohort.role) == role) & (np.asarray(cohort.split) == split)
         ages = np.asarray(cohort.age, np.float64)[here]
-        low, median, high = _quartiles(ages[~np.isnan(ages)])
         columns.append(
             (
                 _count(len(np.unique(np.asarray(cohort.patient_id)[here]))),
                 _count(int(here.sum())),
                 _percent(np.asarray(cohort.sex, np.float64)[here], 1),
-                f"{median} ({low}–{high})",
+                _median_and_quartiles(ages[~np.isnan(ages)]),
                 "N/A" if role == "source" else _percent(np.asarray(cohort.label, np.float64)[here], 2),
             )
         )
@@ -82,7 +81,7 @@ def table_two(models: Iterable[Mapping[str, str | int]]) -> Table:
             str(model["input"]),
             f"{model['conv_layers']} + {model['shortcut_convs']}",
             *(_count(int(model[key])) for key in ("trainable", "with_statistics", "paper_parameters")),
-            str(model["source"]),
+            str(model["source"]).split(", doi:")[0],
         )
         for model in models
     )
@@ -98,8 +97,8 @@ def _percent(values: NDArray[np.float64], digits: int) -> str:
     return f"{100 * known.mean():.{digits}f}" if len(known) else "–"
 
 
-def _quartiles(ages: NDArray[np.float64]) -> tuple[str, str, str]:
+def _median_and_quartiles(ages: NDArray[np.float64]) -> str:
     if not len(ages):
-        return "–", "–", "–"
-    low, median, high = (f"{age:.0f}" for age in np.percentile(ages, [25, 50, 75]))
-    return low, median, high
+        return "–"
+    low, median, high = np.percentile(ages, [25, 50, 75])
+    return f"{median:.0f} ({low:.0f}–{high:.0f})"

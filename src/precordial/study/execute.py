@@ -114,8 +114,8 @@ def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
         table = load_dataset(study.cohort.dataset, study.cohort.folder)
     cohort = build_cohort(study.cohort, archive.table(), table=table, rejects=archive.reject_counts())
     key_file.unlink(missing_ok=True)
-    cohort.save(folder)
-    write_atomic(key_file, json.dumps({"key": key, "archive": archive.digest}) + "\n")
+    cohort.save(folder, archive={"digest": archive.digest, "ecgs": len(archive), "rate": archive.rate})
+    write_atomic(key_file, json.dumps({"key": key}) + "\n")
     return cohort
 
 
@@ -126,8 +126,8 @@ def checked_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
         LeakageError: there is one; the message lists the rows.
     """
     cohort = prepare_cohort(study, archive, watcher)
-    rows = archive.rows(cohort.ecg_id)
-    check_leaks(cohort, cohort.ecg_id, archive.index["recorded_at"][rows], archive.index["waveform"][rows])
+    index = archive.index
+    check_leaks(cohort, ecg_id=archive.ids, recorded_at=index["recorded_at"], waveform=index["waveform"])
     watcher.note(f"leakage guard: no leak in {len(cohort):,} rows")
     return cohort
 

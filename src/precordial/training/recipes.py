@@ -22,7 +22,7 @@ class Recipe:
     Attributes:
         epochs: of pre-training.
         peak, start: rates of pre-training.
-        authors_end: end rate of pre-training in the authors' code.
+        authors_end: end / peak of pre-training in the authors' code; 0.01 in the paper.
         scratch_epochs: of training from scratch on the target.
         target_epochs: of both fine-tuning stages together.
         target_start: first rate of fine-tuning.
@@ -43,7 +43,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "cnn-20k": Recipe(200, 1e-4, 0.0, 3e-6, 200, 200, 0.0, 1e-7, "dropout"),
-    "rn-900k": Recipe(100, 1e-3, 1e-4, 1e-5, 100, 400, 1e-4, 1e-8, "norm"),
+    "rn-900k": Recipe(100, 1e-3, 1e-4, 0.01, 100, 400, 1e-4, 1e-8, "norm"),
     "rn-7m": Recipe(100, 5e-4, 0.0, 1e-6, 100, 400, 0.0, 1e-7, "dropout"),
     "rn-33m": Recipe(100, 5e-4, 0.0, 1e-6, 200, 200, 0.0, 1e-7, "dropout"),
 }
@@ -55,7 +55,7 @@ def source_stages(model: str, preset: Preset = "paper") -> tuple[Stage, ...]:
     recipe = RECIPES[model]
     end, decay = recipe.peak / 100, None
     if preset == "authors-code":
-        end = recipe.authors_end
+        end = recipe.peak * recipe.authors_end
         decay = 200 if model == "cnn-20k" else None  # laid over 200 epochs and cut after 190
     return (
         Stage(

@@ -11,37 +11,27 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from precordial.errors import PrecordialError
-from precordial.twin.heart import TERRITORIES, Infarctions, beats, draw_persons
+from precordial.twin.diagnoses import diagnoses, infarction_within
+from precordial.twin.faults import FAULTS, damage, plant, spoil
+from precordial.twin.heart import TERRITORIES, Beats, Infarctions, beats
 from precordial.twin.muse_writer import Header, muse_xml, to_units
 from precordial.twin.people import (
     COMPLAINTS,
     OPENS,
     Population,
+    Rows,
     age_at,
-    diagnoses,
     draw_population,
-    infarction_within,
     latest_attack,
 )
+from precordial.twin.persons import draw_persons
 from precordial.twin.signal import record
 
 FOLDERS = ("ecg", "registers", "truth")
 BATCH = 128  # ECGs from one random stream; part of what a seed means
-# Planted faults and the share of the ECGs that has each; at least one of each kind. The names are the reasons of
-# precordial.errors where the file becomes unusable; a wrong age stands in the header of a usable file.
-FAULTS = {
-    "bad-checksum": 0.004,
-    "flat-lead": 0.004,
-    "unreadable": 0.003,
-    "no-patient-id": 0.003,
-    "no-time": 0.002,
-    "duplicate": 0.004,
-    "wrong-age": 0.01,
-}
-ATTACK = ("territory", "severity_mv", "onset")  # severity 0: silent; an onset after the ECG: not yet there
+ATTACK = ("territory", "severity_mv", "onset")  # severity 0: silent
 VISIT_TRUTH = ("visit_id", "patient_id", "infarction", *ATTACK)
 ECG_TRUTH = (
     *("file", "patient_id", "visit_id", "recorded_at", "age", "sex", *ATTACK),
@@ -91,7 +81,7 @@ def make_hospital(
     The folder appears only when it is complete.
 
     Args:
-        patients: how many; about 2.9 ECGs each.
+        patients: how many; about 3.4 ECGs each, of 136 kB.
         seed: not negative.
         out: the new folder; it must not exist, or be empty.
         chest_pain: share of the patients who come with chest pain.
@@ -113,12 +103,11 @@ def make_hospital(
         (partial / name).mkdir(parents=True)
     rng = np.random.default_rng([seed, 0])
     population = draw_population(patients, rng, chest_pain=chest_pain, prevalence=prevalence, silent=silent)
-    rows = _write_registers(partial, population, rng)
+    rows, infarctions = _write_registers(partial, population, rng)
     faults = _write_ecgs(partial, population, seed, rate, progress)
     if out.exists():
         out.rmdir()
     partial.rename(out)
-    chest = population.visits.complaint == 0
     return Hospital(
         folder=out,
         ecg=out / "ecg",
@@ -127,8 +116,8 @@ def make_hospital(
         patients=patients,
         visits=rows,
         ecgs=len(population.recordings.time) + faults["duplicate"],
-        chest_pain_visits=int(chest.sum()),
-        infarctions=int(infarction_within(population.visits, population.attacks)[chest].sum()),
+        chest_pain_visits=int((population.visits.complaint == 0).sum()),
+        infarctions=infarctions,
         faults=faults,
     )
 
@@ -145,21 +134,25 @@ def _empty(out: Path) -> Path:
     return partial
 
 
-def _write_registers(folder: Path, population: Population, rng: np.random.Generator) -> int:
-    """Write the three registers and the truth about the visits; return the rows of visits.csv."""
+def _write_registers(folder: Path, population: Population, rng: np.random.Generator) -> tuple[int, int]:
+    """Write the three registers and the truth about the visits.
+
+    Returns:
+        Rows of visits.csv, and the chest-pain visits with an infarction.
+    """
     patients, visits, attacks = population.patients, population.visits, population.attacks
     registers, v = folder / "registers", len(visits.patient)
     sex = np.where(patients.female, "female", "male")
     people = zip(patients.id, patients.born, sex, strict=True)
     _csv(registers / "patients.csv", ("patient_id", "birth_date", "sex"), people)
 
-    ids = [f"V{i:07d}" for i in range(1, v + 1)]
+    ids = [_visit_id(i) for i in range(v)]
     who, what = patients.id[visits.patient], [COMPLAINTS[i] for i in visits.complaint]
     table = list(zip(ids, who, map(_time, visits.arrival), map(_time, visits.discharge), what, strict=True))
     # A few arrivals were registered twice, the second time with an earlier discharge.
-    for k, i in enumerate(np.sort(rng.choice(v, math.ceil(0.003 * v), replace=False)), start=1):
+    for k, i in enumerate(np.sort(rng.choice(v, math.ceil(0.003 * v), replace=False))):
         early = visits.arrival[i] + (visits.discharge[i] - visits.arrival[i]) // 2
-        table.append((f"V{v + k:07d}", who[i], _time(visits.arrival[i]), _time(early), what[i]))
+        table.append((_visit_id(v + k), who[i], _time(visits.arrival[i]), _time(early), what[i]))
     _csv(registers / "visits.csv", ("visit_id", "patient_id", "arrival", "discharge", "complaint"), table)
 
     patient, code, day = diagnoses(visits, attacks, rng)
@@ -167,14 +160,10 @@ def _write_registers(folder: Path, population: Population, rng: np.random.Genera
     _csv(registers / "diagnoses.csv", ("patient_id", "code", "date"), found)
 
     struck = {int(visit): k for k, visit in enumerate(attacks.visit) if visit >= 0}
-    label = infarction_within(visits, attacks).astype(int)
-    truth = []
-    for i in range(v):
-        k = struck.get(i)
-        attack = ("none", "", "") if k is None else _attack(population, k)
-        truth.append((ids[i], who[i], label[i], *attack))
+    label = infarction_within(visits, patient, code, day)
+    truth = [(ids[i], who[i], int(label[i]), *_attack(population, struck.get(i, -1))) for i in range(v)]
     _csv(folder / "truth" / "visits.csv", VISIT_TRUTH, truth)
-    return len(table)
+    return len(table), int(label[visits.complaint == 0].sum())
 
 
 def _write_ecgs(
@@ -186,7 +175,7 @@ def _write_ecgs(
     opening_age = age_at(patients.born, np.full(len(patients.id), OPENS))
     persons = draw_persons(opening_age, patients.female, rng)
     n = len(recordings.time)
-    fault = _plant(n, rng)
+    fault = plant(n, rng)
     age = age_at(patients.born[recordings.patient], recordings.time)
     attack = latest_attack(attacks, recordings)
     rows: list[tuple[object, ...]] = []
@@ -195,87 +184,77 @@ def _write_ecgs(
         rng = np.random.default_rng([seed, 2, first])
         who = recordings.patient[part]
         own, k = persons.take(who), attack[part]
-        infarctions = Infarctions(
-            np.where(k >= 0, attacks.territory[k], 0).astype(np.int8),
-            np.where(k >= 0, attacks.severity[k], 0).astype(np.float32),
-            ((recordings.time[part] - attacks.onset[k]).astype(int) / 3600).astype(np.float32),
-        )
+        infarctions = _infarctions(population, part, k)
         stress = np.where(recordings.visit[part] >= 0, rng.normal(9, 6, len(part)), 0)  # pain, fever, fear
         heart = beats(age[part], patients.female[who], own, infarctions, rng, stress)
         signal, template = record(heart, own, rng, rate=rate)
         rhythm, median = to_units(signal), to_units(template)
         for j, i in enumerate(part):
-            kind = fault[i]
+            kind = str(fault[i])
             when: datetime = recordings.time[i].astype(datetime)
-            name = f"ecg/{when:%Y/%m}/MUSE_{when:%Y%m%d_%H%M%S}_{i:06d}.xml"
-            header = Header(
-                patient_id="" if kind == "no-patient-id" else str(patients.id[who[j]]),
-                recorded_at=None if kind == "no-time" else when,
-                age=_wrong(int(age[i]), rng) if kind == "wrong-age" else int(age[i]),
-                sex="FEMALE" if patients.female[who[j]] else "MALE",
-                heart_rate=float(heart.heart_rate[j]),
-                pr=float(heart.pr[j]),
-                qrs=float(heart.qrs[j]),
-                qt=float(heart.qt[j]),
-                axis=float(heart.axis[j]),
+            header = _header(heart, j, str(patients.id[who[j]]), when, int(age[i]), bool(patients.female[who[j]]))
+            truth = (
+                *(header.patient_id, _visit_id(recordings.visit[i]), _time(recordings.time[i])),
+                *(f"{age[i]:.2f}", header.sex.lower(), *_attack(population, k[j])),
+                *(f"{own.early_repolarisation[j]:.3f}", f"{own.hypertrophy[j]:.2f}"),
+                *(f"{value:.1f}" for value in (header.heart_rate, header.pr, header.qrs, header.qt, header.axis)),
             )
             if kind == "flat-lead":
                 rhythm[j, rng.integers(8)] = 0
-            data = muse_xml(rhythm[j], median[j], header, rate)
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(_damage(data, kind))
-            truth = (
-                patients.id[who[j]],
-                f"V{recordings.visit[i] + 1:07d}" if recordings.visit[i] >= 0 else "",
-                _time(recordings.time[i]),
-                f"{age[i]:.2f}",
-                header.sex.lower(),
-                *(_attack(population, k[j]) if k[j] >= 0 else ("none", "", "")),
-                f"{own.early_repolarisation[j]:.3f}",
-                f"{own.hypertrophy[j]:.2f}",
-                *(f"{value:.1f}" for value in (header.heart_rate, header.pr, header.qrs, header.qt, header.axis)),
-            )
-            rows.append((name, *truth, "" if kind == "duplicate" else kind))
-            if kind == "duplicate":
-                copy = name.replace(".xml", "_copy.xml")
-                (folder / copy).write_bytes(data)
-                rows.append((copy, *truth, kind))
+            data = damage(muse_xml(rhythm[j], median[j], spoil(header, kind, rng), rate), kind)
+            month = folder / "ecg" / f"{when:%Y}" / f"{when:%m}"
+            month.mkdir(parents=True, exist_ok=True)
+            name = f"MUSE_{when:%Y%m%d_%H%M%S}_{i:06d}"
+            copies = (("", ""), ("_copy", kind)) if kind == "duplicate" else (("", kind),)
+            for suffix, noted in copies:
+                path = month / f"{name}{suffix}.xml"
+                path.write_bytes(data)
+                rows.append((path.relative_to(folder).as_posix(), *truth, noted))
         if progress is not None:
             progress(int(part[-1]) + 1, n)
     _csv(folder / "truth" / "truth.csv", ECG_TRUTH, rows)
     return {kind: int((fault == kind).sum()) for kind in FAULTS}
 
 
-def _plant(n: int, rng: np.random.Generator) -> NDArray[np.str_]:
-    """Which fault each of n ECGs gets; "" for none."""
-    fault = np.full(n, "", dtype="U16")
-    places = iter(rng.permutation(n))
-    for kind, share in FAULTS.items():
-        for _ in range(math.ceil(share * n)):
-            fault[next(places)] = kind
-    return fault
+def _header(heart: Beats, row: int, patient_id: str, when: datetime, age: int, female: bool) -> Header:
+    """What the device writes beside the waveforms."""
+    return Header(
+        patient_id=patient_id,
+        recorded_at=when,
+        age=age,
+        sex="FEMALE" if female else "MALE",
+        heart_rate=float(heart.heart_rate[row]),
+        pr=float(heart.pr[row]),
+        qrs=float(heart.qrs[row]),
+        qt=float(heart.qt[row]),
+        axis=float(heart.axis[row]),
+    )
 
 
-def _wrong(age: int, rng: np.random.Generator) -> int:
-    """An age that is wrong by 12 to 40 years, or 0."""
-    return max(age + int(rng.integers(12, 41)) * int(rng.choice((-1, 1))), 0)
-
-
-def _damage(data: bytes, kind: str) -> bytes:
-    """The file as it came off the disk."""
-    if kind == "unreadable":
-        return data[: len(data) * 6 // 10]
-    if kind == "bad-checksum":  # one character in the last lead of the Rhythm
-        place = data.rindex(b"<WaveFormData>") + 2000
-        place += data[place : place + 1] == b"\n"
-        return data[:place] + (b"B" if data[place : place + 1] == b"A" else b"A") + data[place + 1 :]
-    return data
+def _infarctions(population: Population, recording: Rows, attack: Rows) -> Infarctions:
+    """What has happened to the hearts of these ECGs; attack -1 is nothing."""
+    if not len(population.attacks.onset):
+        return Infarctions.none(len(recording))
+    territory, severity = population.attacks.territory[attack], population.attacks.severity[attack]
+    since = population.recordings.time[recording] - population.attacks.onset[attack]
+    return Infarctions(
+        np.where(attack >= 0, territory, 0).astype(np.int8),
+        np.where(attack >= 0, severity, 0).astype(np.float32),
+        (since.astype(int) / 3600).astype(np.float32),
+    )
 
 
 def _attack(population: Population, row: int) -> tuple[str, str, str]:
-    """Territory, severity and onset of an infarction, for the truth."""
+    """Territory, severity and onset of an infarction, for the truth; row -1 is none."""
+    if row < 0:
+        return "none", "", ""
     attacks = population.attacks
     return TERRITORIES[attacks.territory[row]], f"{attacks.severity[row]:.3f}", _time(attacks.onset[row])
+
+
+def _visit_id(row: int) -> str:
+    """A visit's id; empty for row -1."""
+    return f"V{row + 1:07d}" if row >= 0 else ""
 
 
 def _time(time: np.datetime64) -> str:

@@ -46,7 +46,7 @@ class Header:
 
 def to_units(signal: NDArray[np.float32]) -> NDArray[np.int16]:
     """Millivolts to the file's integers of 4.88 µV."""
-    return np.clip(np.rint(signal * (1000 / UV_PER_UNIT)), -32768, 32767).astype("<i2")
+    return np.asarray(np.clip(np.rint(signal * (1000 / UV_PER_UNIT)), -32768, 32767), "<i2")
 
 
 def muse_xml(rhythm: NDArray[np.int16], median: NDArray[np.int16], header: Header, rate: int = 500) -> bytes:

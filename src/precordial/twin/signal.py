@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from precordial.twin.heart import Beats, Infarctions, Persons, beats, draw_persons
+from precordial.twin.heart import Beats, Infarctions, beats
+from precordial.twin.persons import Persons, draw_persons
 
 Array = NDArray[np.float32]
 
@@ -104,7 +105,7 @@ def templates(heart: Beats, field: Array, rate: int) -> Array:
     rise = 0.5 + 0.5 * np.tanh((t - heart.j[:, None, None].astype(np.float32)) / np.float32(0.010))
     level = rise * np.where(off[:, 5:] < 0, np.float32(1), waves[:, 5:])
     vectors = np.concatenate([heart.vectors, heart.st[:, None]], 1).astype(np.float32)
-    return (field @ vectors.transpose(0, 2, 1)) @ np.concatenate([waves, level], 1)
+    return np.asarray((field @ vectors.transpose(0, 2, 1)) @ np.concatenate([waves, level], 1))
 
 
 def rhythm(heart: Beats, rng: np.random.Generator, seconds: float) -> tuple[Array, Array]:

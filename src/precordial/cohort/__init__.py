@@ -1,0 +1,28 @@
+"""Who is in the study, in which role and split, and what was left out; and the proof that nothing leaks.
+
+Building a cohort loads Polars; loading one, selecting from it and checking it do not.
+"""
+
+from precordial.cohort.build import build_cohort
+from precordial.cohort.cohort import Cohort, keep_fraction, read_manifest
+from precordial.cohort.flow import Flow, FlowStep
+from precordial.cohort.guard import LeakReport, check_leaks
+from precordial.cohort.settings import CohortSettings, LabelsSettings, RegistersSettings
+from precordial.cohort.splits import SOURCE_SPLITS, TARGET_SPLITS, fraction_size
+
+__all__ = [
+    "SOURCE_SPLITS",
+    "TARGET_SPLITS",
+    "Cohort",
+    "CohortSettings",
+    "Flow",
+    "FlowStep",
+    "LabelsSettings",
+    "LeakReport",
+    "RegistersSettings",
+    "build_cohort",
+    "check_leaks",
+    "fraction_size",
+    "keep_fraction",
+    "read_manifest",
+]

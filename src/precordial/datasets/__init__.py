@@ -1,0 +1,40 @@
+"""Public ECG sets as label tables, in the shape that `precordial.cohort` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from precordial.datasets.ptbxl import ptbxl_table
+from precordial.errors import SettingsError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DATASETS: dict[str, Callable[[Path], pl.DataFrame]] = {"ptb-xl": ptbxl_table}
+
+__all__ = ["DATASETS", "load_dataset", "ptbxl_table"]
+
+
+def load_dataset(name: str, folder: str | Path) -> pl.DataFrame:
+    """The label table of a public set.
+
+    Args:
+        name: one of `DATASETS`.
+        folder: where the set's own tables are.
+
+    Returns:
+        row (in the set's table; the header is row 1), file (and file_… for other files of the same
+        recording), patient_id, recorded_at, age (years), age_above_89, sex (1 = female), and a column of 0 or 1
+        for each label.
+
+    Raises:
+        SettingsError: there is no such set.
+        RegisterError: its tables are missing or cannot be understood.
+    """
+    if name not in DATASETS:
+        raise SettingsError(
+            f"there is no data set {name!r}", key="cohort.dataset", remedy=f"choose one of {', '.join(DATASETS)}"
+        )
+    return DATASETS[name](Path(folder))

@@ -1,0 +1,221 @@
+"""The layout of every table, to the letter, on a study of two models."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from precordial.errors import PrecordialError
+from precordial.evaluation import Estimate, Result, Row, result_rows
+from precordial.report import (
+    Table,
+    report_tables,
+    table_four,
+    table_one,
+    table_sizes,
+    table_three,
+    table_two,
+    write_report,
+)
+
+TESTS = ("random_test", "temporal_test", "combined_test")
+
+
+def rows_of(kind: str, values: dict[str, tuple[float, float, float]], metric: str = "auc", **about: Any) -> list[Row]:
+    target = {"mae": "age", "r2": "age", "accuracy": "sex"}.get(metric, "label")
+    results = [Result(split, target, metric, Estimate(*numbers)) for split, numbers in values.items()]
+    about = {"model": "cnn-20k", "run": "r"} | about
+    return result_rows(results, kind=kind, **about)
+
+
+def on_tests(value: float) -> dict[str, tuple[float, float, float]]:
+    return {s: (value - i / 100, value - i / 100 - 0.02, value - i / 100 + 0.02) for i, s in enumerate(TESTS)}
+
+
+def study() -> list[Row]:
+    """Scratch and age pre-training for two models, a half-size scratch run, baselines and differences."""
+    full: dict[str, Any] = {"target_fraction": 1.0}
+    tuned = full | {"pretraining": "age", "source_fraction": 1.0}
+    return [
+        *rows_of("finetune", on_tests(0.857), model="rn-900k", **tuned),
+        *rows_of("scratch", on_tests(0.785), **full),
+        *rows_of("scratch", on_tests(0.7), target_fraction=0.5),
+        *rows_of("finetune", on_tests(0.798), **tuned),
+        *rows_of("finetune", on_tests(0.6), **(tuned | {"source_fraction": 0.02})),
+        *rows_of("scratch", on_tests(0.799), model="rn-900k", **full),
+        *rows_of("baseline", on_tests(0.72), model="", **full),
+        *rows_of("baseline", on_tests(0.71), model="", target_fraction=0.5),
+        *rows_of("difference", {"random_test": (0.013, -0.008, 0.034)}, "auc_difference", **tuned),
+        *rows_of("difference", {"random_test": (0.058, 0.031, 0.085)}, "auc_difference", model="rn-900k", **tuned),
+        *rows_of("pretrain", {"validation": (10.32, 10.1, 10.5)}, "mae", pretraining="age", source_fraction=1.0),
+        *rows_of("pretrain", {"validation": (0.5, 0.48, 0.52)}, "r2", pretraining="age", source_fraction=1.0),
+        *rows_of("pretrain", {"validation": (99.0, 98.0, 100.0)}, "mae", pretraining="age", source_fraction=0.02),
+        *rows_of("pretrain", {"validation": (-0.05, -0.1, 0.0)}, "r2", pretraining="age-sex", source_fraction=1.0),
+        *rows_of("pretrain", {"validation": (0.8, 0.79, 0.81)}, "accuracy", pretraining="age-sex", source_fraction=1.0),
+    ]
+
+
+def test_table_three() -> None:
+    assert (
+        table_three(study()).text()
+        == """\
+Table III. AUC for AMI by pre-training, 95 % interval
+
+Model    Test set  No pre-training      Age
+---------------------------------------------------------------
+CNN-20k  Random    0.785 (0.765–0.805)  0.798 (0.778–0.818)
+         Temporal  0.775 (0.755–0.795)  0.788 (0.768–0.808)
+         Combined  0.765 (0.745–0.785)  0.778 (0.758–0.798)
+RN-900k  Random    0.799 (0.779–0.819)  0.857 (0.837–0.877)
+         Temporal  0.789 (0.769–0.809)  0.847 (0.827–0.867)
+         Combined  0.779 (0.759–0.799)  0.837 (0.817–0.857)
+
+Logistic regression on age and sex
+         Random    0.720 (0.700–0.740)
+         Temporal  0.710 (0.690–0.730)
+         Combined  0.700 (0.680–0.720)
+
+Paired difference to no pre-training
+CNN-20k  Random                         0.013 (−0.008 to 0.034)
+RN-900k  Random                         0.058 (0.031–0.085)
+"""
+    )
+
+
+def test_table_three_of_an_unfinished_or_smaller_study() -> None:
+    half = [row for row in study() if row.target_fraction == 0.5]
+    assert (
+        table_three(half, "MI").text()
+        == """\
+Table III. AUC for MI by pre-training, 50 % of the target, 95 % interval
+
+Model    Test set  No pre-training
+--------------------------------------
+CNN-20k  Random    0.700 (0.680–0.720)
+         Temporal  0.690 (0.670–0.710)
+         Combined  0.680 (0.660–0.700)
+
+Logistic regression on age and sex
+         Random    0.710 (0.690–0.730)
+         Temporal  0.700 (0.680–0.720)
+         Combined  0.690 (0.670–0.710)
+"""
+    )
+    assert table_three([]).rows == ()
+
+
+def test_several_seeds_stand_one_below_the_other() -> None:
+    rows = []
+    for seed in (2, 1):
+        rows += rows_of("scratch", {"random_test": (0.7 + seed / 100, 0.6, 0.8)}, seed=seed, target_fraction=1.0)
+    assert table_three(rows).rows == (
+        ("CNN-20k (1)", "Random", "0.710 (0.600–0.800)"),
+        ("CNN-20k (2)", "Random", "0.720 (0.600–0.800)"),
+    )
+
+
+def test_two_results_for_one_cell_are_refused() -> None:
+    with pytest.raises(PrecordialError, match="two results for auc of cnn-20k on random_test"):
+        table_three([*study(), *rows_of("scratch", on_tests(0.7), target_fraction=1.0)])
+
+
+def test_table_four() -> None:
+    assert (
+        table_four(study()).text()
+        == """\
+Table IV. Pre-training on the source's validation set, 95 % interval
+
+Model    Label      MAE                  r²                        AUC  Accuracy
+-------------------------------------------------------------------------------------------
+CNN-20k  Age        10.32 (10.10–10.50)  0.500 (0.480–0.520)
+         Age & Sex                       −0.050 (−0.100 to 0.000)       0.800 (0.790–0.810)
+"""
+    )
+
+
+def test_sizes() -> None:
+    table = table_sizes(study())
+    assert table is not None
+    assert table.title.startswith("AUC on the combined test set by share of the target's training patients")
+    assert table.header == ("Model", "Target", "No pre-training", "Age")
+    assert table.rows == (
+        ("CNN-20k", "50 %", "0.680 (0.660–0.700)", ""),
+        ("", "100 %", "0.765 (0.745–0.785)", "0.778 (0.758–0.798)"),
+        ("RN-900k", "50 %", "", ""),
+        ("", "100 %", "0.779 (0.759–0.799)", "0.837 (0.817–0.857)"),
+    )
+    assert table_sizes([row for row in study() if row.target_fraction == 1.0]) is None
+
+
+def cohort() -> SimpleNamespace:
+    """1 200 source ECGs of 600 patients; 8 target ECGs in two splits."""
+    source, target = 1200, 8
+    nan = float("nan")
+    return SimpleNamespace(
+        ecg_id=np.arange(source + target),
+        patient_id=np.concatenate([np.repeat(np.arange(600), 2), [900, 900, 901, 902, 903, 904, 905, 906]]),
+        role=np.array(["source"] * source + ["target"] * target),
+        split=np.array(["train"] * source + ["train"] * 4 + ["random_test"] * 4),
+        age=np.concatenate([np.full(source, 71.0), [40.0, 50.0, 60.0, nan, 61.0, 62.0, 63.0, 64.0]]),
+        sex=np.concatenate([np.arange(source) % 2, [1, 1, 0, nan, 0, 0, 0, 0]]).astype(float),
+        label=np.concatenate([np.full(source, nan), [1, 0, 0, 0, 0, 0, 1, 1]]),
+    )
+
+
+def test_table_one() -> None:
+    assert table_one(cohort(), "MI").rows == (
+        ("Patients", "600", "0", "3", "0", "4", "0"),
+        ("ECGs", "1 200", "0", "4", "0", "4", "0"),
+        ("Female sex, %", "50.0", "–", "66.7", "–", "0.0", "–"),
+        ("Age, median (IQR)", "71 (71–71)", "–", "50 (45–55)", "–", "62 (62–63)", "–"),
+        ("MI, %", "N/A", "N/A", "25.00", "–", "50.00", "–"),
+    )
+
+
+def test_table_two_is_as_in_the_paper() -> None:
+    model: dict[str, str | int] = {
+        "name": "rn-7m",
+        "paper_name": "RN-7M",
+        "input": "4096 at 400 Hz",
+        "conv_layers": 9,
+        "shortcut_convs": 4,
+        "trainable": 6780833,
+        "with_statistics": 6784561,
+        "paper_parameters": 6784561,
+        "source": "Ribeiro et al. 2020, doi:10.1038/s41467-020-15432-4",
+    }
+    assert table_two([model]).rows == (
+        ("RN-7M", "4096 at 400 Hz", "9 + 4", "6 780 833", "6 784 561", "6 784 561", "Ribeiro et al. 2020"),
+    )
+
+
+def test_no_table_is_wider_than_a_screen() -> None:
+    """Four pre-trainings, and differences with both ends negative: the widest that can be."""
+    rows = [
+        row
+        for pretraining in ("none", "age", "sex", "age-sex")
+        for row in (
+            *rows_of("finetune", on_tests(0.8), pretraining=pretraining, model="rn-900k"),
+            *rows_of("difference", on_tests(-0.5), "auc_difference", pretraining=pretraining, model="rn-900k"),
+        )
+        if pretraining != "none" or row.kind != "difference"
+    ]
+    tables = report_tables(cohort(), [*rows, *study()[-5:]])
+    assert list(tables) == ["table-1", "table-3", "table-4"]
+    for name, table in tables.items():
+        assert max(len(line) for line in table.text().splitlines()) <= 120, name
+
+
+def test_a_report_is_a_text_and_a_csv_file_per_table(tmp_path: Path) -> None:
+    table = Table("A title", ("Model", "AUC, and more"), (("CNN-20k", "0.7 (0.6–0.8)"),))
+    paths = write_report(tmp_path / "report", {"table-9": table}, flow="50 518 visits\n")
+    assert [path.name for path in paths] == ["flow.txt", "table-9.txt", "table-9.csv"]
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == sorted(path.name for path in paths)
+    assert paths[0].read_text() == "50 518 visits\n"
+    assert paths[1].read_text(encoding="utf-8") == table.text()
+    with paths[2].open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["Model", "AUC, and more"], ["CNN-20k", "0.7 (0.6–0.8)"]]
+    assert len(write_report(tmp_path / "bare", {"table-9": table})) == 2
