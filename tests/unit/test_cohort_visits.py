@@ -118,7 +118,7 @@ def test_ecgs_of_one_second_are_one() -> None:
 def test_outcome_counts_calendar_days() -> None:
     days = (-1, 0, 30, 31)
     visits = visit_table(*((f"{day}", f"P{day}", 0, "chest", None) for day in days), ("none", "Q", 0, "chest", None))
-    # Noon of the day is the arrival; the diagnosis of day 0 is dated before it, that of day 31 less than 31 · 24 h after.
+    # All arrive at noon: the diagnosis of day 0 is dated before that, and the one of day 31 less than 31 · 24 h after.
     diagnoses = pl.DataFrame(
         {
             "patient_id": [f"P{day}" for day in days],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from safetensors.torch import save_file
 
 from precordial.ecg import InputSpec
@@ -22,7 +22,7 @@ from precordial.models import (
     save_tensors,
 )
 
-SETTINGS = {"stage": {"epochs": 3, "peak": 1e-3}, "classes": ["a", "b"], "seed": 1}
+SETTINGS: dict[str, JsonValue] = {"stage": {"epochs": 3, "peak": 1e-3}, "classes": ["a", "b"], "seed": 1}
 
 
 def small_file(path: Path) -> dict[str, torch.Tensor]:

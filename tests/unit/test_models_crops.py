@@ -107,3 +107,10 @@ def test_a_model_without_crops_says_so() -> None:
     assert model.crops is None
     with pytest.raises(ModelError, match="cnn-20k reads whole recordings"):
         model.crop_logits(torch.zeros(1, 8, 5000))
+
+
+def test_many_crops_go_through_in_parts_that_do_not_show(model: Network) -> None:
+    model.eval()
+    x = torch.randn(30, 8, 1000, generator=torch.Generator().manual_seed(2))  # 300 crops: two parts
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x), torch.cat([model(x[:3]), model(x[3:])]), rtol=1e-4, atol=1e-5)

@@ -24,13 +24,11 @@ def golden_tensors(entry: dict[str, Any], *, out_first: bool) -> dict[str, np.nd
     for tensor in entry["tensors"]:
         shape, role = tensor["shape"], tensor["role"]
         z = np.random.default_rng([GOLDEN["seed"], entry["model_no"], tensor["i"]]).standard_normal(shape)
-        fan_in = math.prod(shape[1:] if out_first else shape[:-1])
-        value = {
-            "kernel": lambda z=z, n=fan_in: z * np.sqrt(1 / n),
-            "gamma": lambda z=z: 1 + 0.1 * z,
-            "var": lambda z=z: np.exp(0.2 * z),
-        }.get(role, lambda z=z: 0.1 * z)()
-        tensors[tensor["name"]] = value.astype(np.float32)
+        if role == "kernel":
+            z = z * np.sqrt(1 / math.prod(shape[1:] if out_first else shape[:-1]))
+        else:
+            z = {"gamma": 1 + 0.1 * z, "var": np.exp(0.2 * z)}.get(role, 0.1 * z)
+        tensors[tensor["name"]] = z.astype(np.float32)
     return tensors
 
 

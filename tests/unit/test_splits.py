@@ -27,7 +27,7 @@ from precordial.cohort.splits import (
 from precordial.errors import SettingsError
 
 
-def times(minutes: list[int]) -> np.ndarray:  # type: ignore[type-arg]
+def times(minutes: list[int]) -> np.ndarray:
     return np.datetime64("2017-01-01", "s") + np.array(minutes, "timedelta64[m]")
 
 
@@ -111,9 +111,7 @@ def test_target_splits_by_property(visits: list[tuple[int, int]], seed: int, shu
     for patient, _, visit in rows:
         members[split[visit]].add(patient)
     n = len({patient for patient, _, _ in rows})
-    test, drawn, validation, train = (
-        members[name] for name in ("temporal_test", "random_test", "validation", "train")
-    )
+    test, drawn, validation, train = (members[name] for name in ("temporal_test", "random_test", "validation", "train"))
     assert members[OLDER_VISIT] <= test, "older visits belong to temporal-test patients"
     assert sum(map(len, (test, drawn, validation, train))) == n, "a patient is in two splits"
     assert len(test) == -(-15 * n // 100)

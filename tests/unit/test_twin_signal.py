@@ -12,7 +12,7 @@ from precordial.ecg import EIGHT, TWELVE, twelve_leads
 from precordial.twin import synthetic_ecgs
 from precordial.twin.heart import TERRITORIES, Beats, Infarctions, beats
 from precordial.twin.persons import Persons, draw_persons
-from precordial.twin.signal import BEFORE, DOWER, record, templates
+from precordial.twin.signal import BEFORE, DOWER, record, rhythm, templates
 
 RATE = 500
 PEAK = round(BEFORE * RATE)
@@ -134,6 +134,17 @@ def test_heart_rate_is_in_the_signal() -> None:
         similar = np.fft.irfft(np.abs(spectrum) ** 2)
         lags = np.arange(round(60 / 140 * RATE), round(60 / 40 * RATE))
         assert 60 * RATE / lags[similar[lags].argmax()] == pytest.approx(rate, rel=0.08)
+
+
+def test_beats_fill_the_recording() -> None:
+    heart, _ = typical(*adults(300, 12), seed=13)
+    peaks, sizes = rhythm(heart, np.random.default_rng(14), 10)
+    assert (peaks[:, 0] < 0).all()
+    assert (peaks[:, -1] > 10).all()
+    mean = 60 / heart.heart_rate[:, None]
+    assert (np.abs(np.diff(peaks, axis=1) / mean - 1) < 0.41).all()
+    assert sizes.shape == (300, peaks.shape[1], 8)
+    assert 0.6 < sizes.min() < 1 < sizes.max() < 1.4
 
 
 @pytest.mark.parametrize(

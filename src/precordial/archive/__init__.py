@@ -1,7 +1,7 @@
 """Thousands of ECG files as one folder: memory-mapped signals, an index, and the rejects with their reasons."""
 
 from precordial.archive.archive import Archive
-from precordial.archive.ingest import IngestSummary, ingest
-from precordial.archive.verify import Verification, verify
+from precordial.archive.intake import IngestSummary, ingest
+from precordial.archive.verification import Verification, verify
 
 __all__ = ["Archive", "IngestSummary", "Verification", "ingest", "verify"]

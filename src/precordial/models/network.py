@@ -20,6 +20,7 @@ from precordial.models.layers import Initialiser, mlp_head
 HeadKind = Literal["own", "target", "target-authors"]
 Hidden = tuple[tuple[int, float], ...]
 
+CROPS_AT_ONCE = 256  # measured on CPU: 2560 crops in one go take three times as long as ten times 256
 TARGET_HIDDEN: Hidden = ((100, 0.3),)  # (width, dropout): the paper's head for fine-tuning
 
 
@@ -172,8 +173,7 @@ class Network(nn.Module):
 
         A model with `crops` reads one random crop of each ECG in training mode and gives the mean of the logits
         of ten in evaluation mode. The network's own mode decides, so that a body put to sleep by
-        ``network.body.eval()`` still reads random crops. The ten go through as one batch: evaluation takes the
-        memory of ten times as many crops.
+        ``network.body.eval()`` still reads random crops.
 
         Raises:
             ModelError: `x` is not what `spec.prepare` gives.
@@ -193,7 +193,8 @@ class Network(nn.Module):
         """Logits of each of the evaluation crops; (batch, 8, samples) → (batch, crops, outputs)."""
         if self.crops is None:
             raise ModelError(f"{self.name} reads whole recordings and has no crops")
-        logits: Tensor = self.head(self.body(self.crops.spread(x)))
+        pieces = self.crops.spread(x).split(CROPS_AT_ONCE)
+        logits = torch.cat([self.head(self.body(piece)) for piece in pieces])
         return logits.view(len(x), self.crops.count, -1)
 
     def penalty(self) -> Tensor:

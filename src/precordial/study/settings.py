@@ -235,7 +235,8 @@ def _override(data: dict[str, Any], text: str) -> None:
 
 def _explain(error: ValidationError, data: dict[str, Any], path: Path) -> SettingsError:
     """The first fault as one line: dotted key, what is wrong, and the nearest right name."""
-    first = error.errors()[0]
+    # A key that is not known is the cause of one that is missing: it is named first.
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     # A discriminated union adds its tag to the location; only what is in the file belongs in the key.
     parts: list[str] = []
     place: Any = data

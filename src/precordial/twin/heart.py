@@ -107,9 +107,9 @@ def beats(
     vectors[:, 1] = p_size * (0.045, 0.055, 0.03)
     size = np.exp(value["log QRS size"] + 0.35 * large)[:, None]
     left = _frontal(axis)
-    vectors[:, 2] = size * (0.10, 0.02, -0.42) - 0.05 * size * left
+    vectors[:, 2] = size * (-0.02, -0.01, -0.35) - 0.05 * size * left
     vectors[:, 3] = size * (1.30 * left + (0, 0, 0.12))
-    vectors[:, 4] = size * np.exp(value["log S size"] + 0.25 * large)[:, None] * (-0.10, -0.08, 0.85)
+    vectors[:, 4] = size * np.exp(value["log S size"] + 0.25 * large)[:, None] * (-0.21, -0.08, 0.88)
     t_size = np.exp(value["log T size"])[:, None]
     vectors[:, 5] = t_size * (0.13 * left + (0.20, 0.11, -0.22))
     vectors *= 1 + 0.17 * persons.loops + 0.03 * rng.standard_normal(persons.loops.shape, np.float32)

@@ -118,10 +118,9 @@ def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Itera
                 continue
             present = set(names)
             for name in sorted(names):
-                stem = name.rpartition(".")[0]
-                if name.startswith(".") or (not name.endswith(".hea") and f"{stem}.hea" in present):
-                    continue
-                if name.endswith(".orig") and stem in present:
+                stem, _, suffix = name.rpartition(".")
+                of_header = suffix in ("dat", "mat") and f"{stem}.hea" in present
+                if name.startswith(".") or of_header or (suffix == "orig" and stem in present):
                     continue
                 found = True
                 path = Path(folder, name)

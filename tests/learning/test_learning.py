@@ -1,0 +1,94 @@
+"""Does it learn? Memorise 32 ECGs, find a planted effect, and find nothing where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from precordial.archive import Archive
+from precordial.cohort import Cohort
+from precordial.evaluation import auc
+from precordial.models import create_model
+from precordial.training import Stage, TrainingRun, train
+
+Made = tuple[Cohort, Archive]
+FAST = ["cnn-20k", "rn-900k"]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("rn-7m", "rn-33m")]
+
+
+@pytest.mark.parametrize("name", [*FAST, *SLOW])
+def test_every_model_memorises_32_ecgs(name: str) -> None:
+    """Random labels on 32 noise ECGs: only memory can fit them."""
+    torch.manual_seed(0)
+    model = create_model(name, rate=100)
+    draw = np.random.default_rng(0)
+    ecgs = model.spec.prepare(torch.from_numpy(draw.standard_normal((32, 8, 1000)).astype(np.float32)))
+    labels = torch.from_numpy((np.arange(32) % 2).astype(np.float32))
+    rate, steps = {"cnn-20k": (3e-3, 60), "rn-900k": (2e-3, 60), "rn-7m": (5e-4, 30), "rn-33m": (5e-4, 30)}[name]
+    optimiser = torch.optim.Adam(model.parameters(), rate)
+    for module in model.modules():  # dropout is there to hinder memory
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    model.train()
+    for _ in range(steps):
+        optimiser.zero_grad()
+        # rn-900k sees the same crop each time, or it would have 751 times as much to remember.
+        torch.manual_seed(1)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(ecgs)[:, 0], labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        remembered = auc(labels.numpy(), model(ecgs)[:, 0].numpy())
+    assert remembered > 0.99
+
+
+STAGES = {
+    "cnn-20k": (Stage(epochs=6, peak=3e-3),),
+    "rn-900k": (Stage(epochs=4, peak=1e-3),),
+}
+
+
+def a_run(name: str, seed: int = 0) -> TrainingRun:
+    return TrainingRun(model=name, rate=100, role="target", task="label", stages=STAGES[name], batch=32, seed=seed)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_planted_effect_is_found(name: str, small_cohort: Callable[..., Made], tmp_path: Path) -> None:
+    """Labelled ECGs have a taller T wave."""
+    cohort, archive = small_cohort(target=360, effect=1.0)
+    predictions = train(a_run(name), cohort, archive, tmp_path / "run")
+    for split in ("random_test", "temporal_test"):
+        test = predictions.select(split=split)
+        assert auc(test.truth, test.score) > 0.9
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_nothing_is_found_in_shuffled_labels(name: str, small_cohort: Callable[..., Made], tmp_path: Path) -> None:
+    cohort, archive = small_cohort(target=360, effect=0.0)
+    predictions = train(a_run(name), cohort, archive, tmp_path / "run")
+    test = predictions.rows(np.isin(predictions.split, ("random_test", "temporal_test")))
+    # 108 test ECGs, a third with the label: the standard error of an uninformative AUC is 0.06.
+    assert 0.3 < auc(test.truth, test.score) < 0.7
+
+
+def test_age_is_learned_from_the_ecg(small_cohort: Callable[..., Made], tmp_path: Path) -> None:
+    """The T wave falls with age in these ECGs: the pre-training finds it, and stage 2 keeps the body as it was."""
+    cohort, archive = small_cohort(target=60, source=400)
+    run = TrainingRun(
+        model="rn-900k",
+        rate=100,
+        role="source",
+        task="age-sex",
+        stages=(Stage(epochs=6, peak=2e-3),),
+        batch=32,
+        age_bias="median",
+    )
+    predictions = train(run, cohort, archive, tmp_path / "run").select(target="age")
+    error = np.abs(predictions.truth - predictions.score).mean()
+    spread = np.abs(predictions.truth - np.median(predictions.truth)).mean()
+    assert error < 0.8 * spread

@@ -1,0 +1,168 @@
+"""Plans: the paper's counts, equal ancestors once, ids that follow from settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from precordial.errors import SettingsError
+from precordial.study import Study, load_study, make_plan
+
+STUDIES = Path(__file__).parents[2] / "studies"
+MINIMAL = """
+name = "s"
+[[grid]]
+models = ["cnn-20k"]
+"""
+
+
+def study(tmp_path: Path, text: str = MINIMAL, *overrides: str) -> Study:
+    path = tmp_path / "s.toml"
+    path.write_text(text)
+    return load_study(path, overrides)
+
+
+def test_the_papers_study_is_64_40_178() -> None:
+    plan = make_plan(load_study(STUDIES / "paper.toml"))
+    assert (plan.count("pretrain"), plan.count("scratch"), plan.count("finetune")) == (64, 40, 178)
+    assert len(plan.runs) == len({run.id for run in plan.runs}) == 282
+
+
+def test_two_seeds_double_it() -> None:
+    plan = make_plan(load_study(STUDIES / "paper.toml", ["seeds=[0, 1]"]))
+    assert len(plan.runs) == 564
+
+
+def test_parents_come_before_children(tmp_path: Path) -> None:
+    plan = make_plan(study(tmp_path))
+    places = {run.id: place for place, run in enumerate(plan.runs)}
+    children = [run for run in plan.runs if run.parent]
+    assert len(children) == 3
+    assert all(places[run.parent.id] < places[run.id] for run in children if run.parent)
+    assert all(run.lineage == (run.parent.id, run.id) for run in children if run.parent)
+
+
+def test_equal_fractions_are_one_training_however_they_are_written(tmp_path: Path) -> None:
+    text = MINIMAL + 'pretraining = ["none"]\ntarget_fractions = [1, 1.0, "1", "0.1", 0.1, "1/10"]\n'
+    plan = make_plan(study(tmp_path, text))
+    assert [run.fraction for run in plan.runs] == ["1", "0.1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seeds=[1]",
+        "training.batch=64",
+        'training.crop_per="batch"',
+        "archive.rate=100",
+        "training.models.cnn-20k.source=[{epochs=3,peak=1e-3}]",
+    ],
+)
+def test_every_setting_that_matters_changes_the_id_of_the_child_and_its_parent(tmp_path: Path, change: str) -> None:
+    def ids(*overrides: str) -> set[str]:
+        plan = make_plan(study(tmp_path, MINIMAL + 'pretraining = ["age"]\n', *overrides))
+        return {run.id for run in plan.runs}
+
+    assert len(ids()) == 2
+    assert not ids() & ids(change)
+
+
+def test_the_cohort_is_part_of_the_id_and_names_are_not(tmp_path: Path) -> None:
+    one = make_plan(study(tmp_path), "a").runs[0].id
+    assert one != make_plan(study(tmp_path), "b").runs[0].id
+    assert one == make_plan(study(tmp_path, MINIMAL, "label=MI", 'out="elsewhere"'), "a").runs[0].id
+
+
+def test_the_authors_code_changes_what_recipe_md_says(tmp_path: Path) -> None:
+    text = 'name = "s"\nrules = "authors-code"\n[[grid]]\nmodels = ["cnn-20k", "rn-900k"]\npretraining = ["age"]\n'
+    runs = {(run.model, run.kind): run for run in make_plan(study(tmp_path, text)).runs}
+    assert runs["cnn-20k", "finetune"].head == "target-authors"
+    assert runs["rn-900k", "finetune"].head == "target"
+    assert (runs["rn-900k", "pretrain"].schedule_per, runs["rn-900k", "pretrain"].crop_per) == ("epoch", "batch")
+    assert runs["cnn-20k", "pretrain"].schedule_per == "step"
+    assert runs["cnn-20k", "finetune"].stages[0].awake == ("dropout",)
+
+
+REGISTERS = """
+[cohort]
+kind = "registers"
+complaint = ["chest pain"]
+[cohort.visits]
+file = "visits.csv"
+[cohort.diagnoses]
+file = "diagnoses.csv"
+"""
+
+
+def test_one_key_sets_the_authors_code_for_the_cohort_too_and_explicit_keys_win(tmp_path: Path) -> None:
+    plain = study(tmp_path, MINIMAL + REGISTERS)
+    authors = study(tmp_path, 'rules = "authors-code"' + MINIMAL + REGISTERS)
+    explicit = study(tmp_path, 'rules = "authors-code"' + MINIMAL + REGISTERS, "cohort.after_hours=5.0")
+    windows = [(s.cohort.before_hours, s.cohort.after_hours) for s in (plain, authors, explicit)]  # type: ignore[union-attr]
+    assert windows == [(2.0, 3.0), (1.0, 2.0), (1.0, 5.0)]
+
+
+def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
+    settings = study(tmp_path, MINIMAL + '[archive]\nsources = ["../ecg"]\n' + REGISTERS)
+    assert settings.archive.sources == (tmp_path.parent / "ecg",)
+    assert settings.folder == tmp_path / "s-work"
+    assert settings.cohort is not None
+    assert settings.cohort.visits.file == tmp_path / "visits.csv"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "s"\n[[grid]]\nmodels = [', "this is not TOML"),
+        (
+            'name = "s"\n[[grid]]\nmodel = ["cnn-20k"]\n',
+            "key 'grid.0.model': there is no such key; did you mean 'models'?",
+        ),
+        (MINIMAL + "[training]\nbach = 3\n", "key 'training.bach': there is no such key; did you mean 'batch'?"),
+        (MINIMAL + '[training]\nbatch = "32"\n', "key 'training.batch': input should be a valid integer"),
+        ('name = "s"\n', "key 'grid': this key is missing; add it"),
+        (
+            'name = "s"\n[[grid]]\nmodels = ["rn-9m"]\n',
+            "key 'grid.0.models.0': there is no model 'rn-9m'; the nearest is 'rn-7m'",
+        ),
+        (
+            MINIMAL + "target_fractions = [0.5, 1.5]\n",
+            "key 'grid.0.target_fractions.1': must be a number above 0 and not above 1",
+        ),
+        (
+            MINIMAL + REGISTERS.replace("complaint", "complant"),
+            "key 'cohort.complant': there is no such key; did you mean 'complaint'?",
+        ),
+        (
+            MINIMAL + REGISTERS.replace('file = "visits.csv"', 'fiel = "visits.csv"'),
+            "key 'cohort.visits.fiel': there is no such key; did you mean 'file'?",
+        ),
+        (
+            MINIMAL + REGISTERS + 'separater = ";"\n',
+            "key 'cohort.diagnoses.separater': there is no such key; did you mean 'separator'?",
+        ),
+        (MINIMAL + '[cohort]\nkind = "registry"\n', "key 'cohort'"),
+        (
+            MINIMAL + "[training.models.cnn-20k]\nscratch = [{ epochs = 3, peek = 0.1 }]\n",
+            "key 'training.models.cnn-20k.scratch.0.peek': there is no such key; did you mean 'peak'?",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        study(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path / 's.toml'}")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["training.batch", "=3", "grid.7.models=[]", "name.x=1"])
+def test_a_change_that_fits_nowhere_is_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(SettingsError):
+        study(tmp_path, MINIMAL, override)
+
+
+def test_every_study_in_the_repository_can_be_planned() -> None:
+    for path in sorted(STUDIES.glob("*.toml")):
+        assert len(make_plan(load_study(path)).runs) > 0, path
