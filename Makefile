@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: setup           ## make a small hospital, train on it, print the tables
-	$(BIN)/precordial twin --patients 1500 --seed 1 --out work/hospital
+	test -d work/hospital || $(BIN)/precordial twin --patients 2500 --seed 1 --out work/hospital
 	$(BIN)/precordial study run studies/demo.toml
 
 test: setup           ## the default suite

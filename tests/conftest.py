@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# One thread for each worker of the suite: two workers with two threads each hinder one another on two cores.
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import base64
 import zlib
 from collections.abc import Callable, Sequence

@@ -82,7 +82,9 @@ def test_the_authors_bodies_are_not_quite_asleep() -> None:
     start=st.floats(0, 1e-3),
     end=st.floats(0, 1e-3),
 )
-def test_rates_stay_between_the_ends_and_the_peak(epochs: int, warmup: int, at: float, start: float, end: float) -> None:
+def test_rates_stay_between_the_ends_and_the_peak(
+    epochs: int, warmup: int, at: float, start: float, end: float
+) -> None:
     stage = Stage(epochs=epochs, warmup=min(warmup, epochs), start=start, peak=1e-3, end=end)
     assert min(start, end) - 1e-12 <= stage.rate(at * epochs) <= 1e-3 + 1e-12
 

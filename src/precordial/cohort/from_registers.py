@@ -74,6 +74,13 @@ def from_registers(
     visits = visits.join(usable.select("ecg_id", "age", "sex", "age_source", "sex_source"), on="ecg_id", how="left")
     visits = split_target(settings, visits, "arrival", chart)
 
+    return visits, _source(usable, register, chest_pain, visits, chart)
+
+
+def _source(
+    usable: pl.DataFrame, register: pl.DataFrame, chest_pain: pl.DataFrame, visits: pl.DataFrame, chart: FlowChart
+) -> pl.DataFrame:
+    """The ECGs of registered patients without a target visit, those with chest pain and no index ECG among them."""
     chart.start("source", "ecgs", "usable ECGs", usable)
     in_register = steps.known_patients(usable, register)
     chart.step("source", "known", "of patients in the visit register", usable, in_register, "of unknown patients")
@@ -92,7 +99,7 @@ def from_registers(
             "ECGs of theirs": len(staying),
         },
     )
-    return visits, source.with_columns(pl.col("recorded_at").alias("prediction_time"))
+    return source.with_columns(pl.col("recorded_at").alias("prediction_time"))
 
 
 def _check_visit_ids(visits: pl.DataFrame, settings: RegistersSettings) -> None:

@@ -25,7 +25,7 @@ _EMPTY = {"date": pl.Datetime("us"), "number": pl.Float64(), "text": pl.String()
 
 def read_visits(settings: RegistersSettings) -> pl.DataFrame:
     """row, visit_id, patient_id, arrival, complaint, discharge, age (years), sex (1 = female)."""
-    return _with_sex(_read(settings.visits, "cohort.visits"), settings, settings.visits, "cohort.visits")
+    return _with_sex(_read(settings.visits, "cohort.visits"), settings, settings.visits)
 
 
 def read_diagnoses(settings: RegistersSettings) -> pl.DataFrame:
@@ -44,7 +44,7 @@ def read_patients(settings: RegistersSettings) -> pl.DataFrame:
             schema={"row": pl.Int64, "patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64}
         )
     table = _read(settings.patients, "cohort.patients").drop_nulls("patient_id")
-    table = _with_sex(table, settings, settings.patients, "cohort.patients")
+    table = _with_sex(table, settings, settings.patients)
     facts = ["patient_id", "birth_date", "sex"]
     table = table.sort("row").unique(facts, keep="first", maintain_order=True)
     twice = table.filter(pl.col("patient_id").is_duplicated()).sort("patient_id", "row")["row"].to_list()
@@ -72,7 +72,7 @@ def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl
     """
     if settings.table is not None:
         rows = _read(settings.table, "cohort.table")
-        rows = _with_sex(rows, settings, settings.table, "cohort.table")
+        rows = _with_sex(rows, settings, settings.table)
         file: Path | None = settings.table.file
         column = settings.table.columns.label
         # Of the two ways to name an ECG, the one that was not chosen is an empty column.
@@ -115,9 +115,7 @@ def _read(table: TableSettings, key: str) -> pl.DataFrame:
     return read.with_columns(missing)
 
 
-def _with_sex(
-    table: pl.DataFrame, settings: RegistersSettings | LabelsSettings, file: TableSettings, key: str
-) -> pl.DataFrame:
+def _with_sex(table: pl.DataFrame, settings: RegistersSettings | LabelsSettings, file: TableSettings) -> pl.DataFrame:
     column = file.columns.sex  # type: ignore[attr-defined]
     return sex_from_text(
         table, female=settings.female_values, male=settings.male_values, file=file.file, column=column or ""

@@ -156,7 +156,7 @@ def _check_columns(path: Path, present: Mapping[str, object] | list[str], column
                 file=path,
                 column=theirs,
                 key=f"{key}.{ours}",
-                remedy=f"{hint}the file has: {listed}; name the right one under {key}.{ours}",
+                remedy=f"{hint}the file has: {listed}; set this key to the right one",
             )
 
 

@@ -63,6 +63,15 @@ class Hospital:
     infarctions: int
     faults: dict[str, int]
 
+    def text(self) -> str:
+        """What was made, in a few lines."""
+        faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
+        return (
+            f"{self.folder}: {self.patients:,} patients, {self.visits:,} visits, {self.ecgs:,} ECG files\n"
+            f"{self.chest_pain_visits:,} visits with chest pain, {self.infarctions:,} of them with an infarction "
+            f"within 30 days\nplanted faults: {faults}"
+        )
+
 
 def make_hospital(
     patients: int,

@@ -119,11 +119,11 @@ def rhythm(heart: Beats, rng: np.random.Generator, seconds: float) -> tuple[Arra
     """
     n = len(heart.heart_rate)
     rr = (60 / heart.heart_rate)[:, None]
-    count = np.arange(int(seconds / float(rr.min()) * 1.3) + 4)
+    count = np.arange(int(seconds / float(rr.min()) * 1.3) + 5)
     breath = 2 * np.pi * (rng.normal(0.25, 0.04, (n, 1)) * rr * count + rng.random((n, 1)))
     swing = 1.1 * np.sin(breath) + 0.6 * rng.standard_normal((n, len(count)), np.float32)
     intervals = rr * np.clip(1 + heart.variability[:, None] * swing, 0.7, 1.4)
-    peaks = np.cumsum(intervals, 1) - rr * (1 + rng.random((n, 1)))
+    peaks = np.cumsum(intervals, 1) - intervals[:, :1] - rr * (1 + rng.random((n, 1)))
     depth = rng.normal(0, 0.05, (n, 1, 8))
     sizes = 1 + depth * np.sin(breath)[:, :, None] + rng.normal(0, 0.015, (n, len(count), 1))
     return peaks.astype(np.float32), sizes.astype(np.float32)
@@ -140,7 +140,7 @@ def _noise(n: int, samples: int, rate: int, rng: np.random.Generator) -> Array:
     drift = rng.standard_normal((n, 8, 3), np.float32) * np.array((0.10, 0.08, 0.03), np.float32) * loud
     mains = rng.standard_normal((n, 8, 2), np.float32) * np.exp(rng.normal(-6.3, 0.7, (n, 1, 1)))
     muscle = np.exp(rng.normal(-4.6, 0.45, (n, 1, 1)) + rng.normal(0, 0.2, (n, 8, 1))).astype(np.float32)
-    # Muscle: sums of two bytes, as good as normal at this size and five times as fast; summing neighbours takes from
+    # Muscle: sums of two bytes, as good as normal at this size and faster; summing neighbours takes from
     # the highest frequencies, as electrodes and amplifier do.
     steps = np.frombuffer(rng.bytes(n * 8 * (samples + 1)), np.int8).reshape(n, 8, samples + 1).astype(np.int16)
     noise = (steps[:, :, 1:] + steps[:, :, :-1]) * (muscle / np.float32(104.5))
