@@ -8,12 +8,12 @@ import torch
 from pydantic import JsonValue, ValidationError
 from safetensors.torch import save_file
 
+from precordial import files
 from precordial.ecg import InputSpec
 from precordial.errors import ModelError
 from precordial.models import (
     HeadKind,
     ModelCard,
-    checkpoint,
     create_model,
     load_model,
     load_tensors,
@@ -182,10 +182,10 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     small_file(path)
     before = path.read_bytes()
 
-    def interrupted(partial: Path, path: Path) -> None:
+    def interrupted(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "_publish", interrupted)
+    monkeypatch.setattr(files, "_flush", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_tensors(path, {"w": torch.zeros(9)}, {})
     assert path.read_bytes() == before

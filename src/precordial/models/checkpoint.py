@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -23,6 +22,7 @@ from torch import Tensor
 from precordial import __version__
 from precordial.ecg import InputSpec
 from precordial.errors import ModelError
+from precordial.files import replacing, write_atomic
 from precordial.models.network import HeadKind, Network
 from precordial.models.registry import create_model
 
@@ -101,7 +101,7 @@ def save_model(path: str | Path, network: Network, card: ModelCard) -> None:
     if described != (network.name, network.rate, network.outputs, network.head_kind, network.spec):
         raise ModelError("this card describes another network", file=path, remedy="make it with make_card")
     save_tensors(path, network.state_dict(), {"card": card.model_dump_json()})
-    _write_atomically(path.with_suffix(".json"), card.model_dump_json(indent=2).encode() + b"\n")
+    write_atomic(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
 
 
 def load_model(path: str | Path) -> tuple[Network, ModelCard]:
@@ -147,12 +147,8 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # One entry only: safetensors writes several in an order that changes from call to call.
     texts = {"blake2b": _digest(on_cpu, metadata), "metadata": dict(metadata)}
-    partial = _partial(path)
-    try:
-        save_file(on_cpu, partial, {"precordial": json.dumps(texts, sort_keys=True)})
-        _publish(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        save_file(on_cpu, temporary, {"precordial": json.dumps(texts, sort_keys=True)})
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -204,31 +200,3 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    partial = _partial(path)
-    try:
-        partial.write_bytes(content)
-        _publish(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
-
-
-def _publish(partial: Path, path: Path) -> None:
-    """Make the content safe on disk, then give it its name, then make the name safe."""
-    _sync(partial)
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

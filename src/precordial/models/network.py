@@ -193,7 +193,7 @@ class Network(nn.Module):
         """Logits of each of the evaluation crops; (batch, 8, samples) → (batch, crops, outputs)."""
         if self.crops is None:
             raise ModelError(f"{self.name} reads whole recordings and has no crops")
-        pieces = self.crops.spread(x).split(CROPS_AT_ONCE)
+        pieces = torch.split(self.crops.spread(x), CROPS_AT_ONCE)
         logits = torch.cat([self.head(self.body(piece)) for piece in pieces])
         return logits.view(len(x), self.crops.count, -1)
 
