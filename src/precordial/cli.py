@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from precordial import __version__
 from precordial.errors import REASONS, PrecordialError
 
+# No pretty tracebacks: they print local variables, and those may hold patients' data.
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="From ECG files and registers to a model and its evidence."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From ECG files and registers to a transfer-learned infarction model and its evidence.",
 )
 archive_app = typer.Typer(no_args_is_help=True, help="Look at an archive of ECGs.")
 cohort_app = typer.Typer(no_args_is_help=True, help="Build a study's cohort.")
@@ -22,6 +26,7 @@ app.add_typer(cohort_app, name="cohort")
 app.add_typer(study_app, name="study")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study's TOML file.")]
+Rules = Literal["paper", "authors-code"]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.batch=64.")
 ]
@@ -48,6 +53,7 @@ def ingest(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files or folders of ECGs.")],
     archive: Annotated[Path, typer.Option("--archive", metavar="DIR", help="Folder of the archive.")],
     rate: Annotated[int, typer.Option(help="Hz of a new archive: 500 or 100.")] = 500,
+    rules: Annotated[Rules, typer.Option(help="By which files are rejected: paper or authors-code.")] = "paper",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
 ) -> None:
     """Read ECG files into an archive. A second call goes on where the first ended."""
@@ -57,7 +63,7 @@ def ingest(
     if rate not in (500, 100):
         raise PrecordialError(f"an archive has 500 or 100 Hz, not {rate}", remedy="give --rate 500 or --rate 100")
     with ConsoleWatcher() as watcher:
-        summary = run_ingest(sources, archive, rate=rate, workers=workers, progress=watcher.files)
+        summary = run_ingest(sources, archive, rate=rate, rules=rules, workers=workers, progress=watcher.files)
     read = summary.added + sum(summary.rejected.values())
     print(
         f"{summary.added:,} ECGs added, {summary.skipped:,} files known from before; "

@@ -151,18 +151,25 @@ def resample(signal: Signal, rate: float, to_rate: float) -> Signal:
     return np.asarray(out, np.float32)
 
 
-def normalise(ecg: Ecg, *, rate: int = 500, samples: int = 5000) -> Ecg:
+def normalise(ecg: Ecg, *, rate: int = 500, samples: int = 5000, squeeze: bool = False) -> Ecg:
     """Bring an ECG to the eight leads, one rate and one length.
 
     Another rate is resampled, a longer recording gives its first seconds; both are flagged, as are rows
     at which all leads are zero.
+
+    Args:
+        ecg: any leads, rate and length.
+        rate, samples: what comes out.
+        squeeze: resample any length to `samples`, whatever its rate, as the authors' code does; the time axis is
+            then wrong for anything but 10 s.
 
     Raises:
         UnusableEcg: a lead is missing or entirely flat, or the recording is too short.
     """
     signal, completed = eight_leads(ecg.signal, ecg.leads)
     flags = ecg.flags | (Flag.COMPLETED_LEADS if completed else Flag(0))
-    needed = round(samples * ecg.rate / rate)
+    from_rate = rate * signal.shape[1] / samples if squeeze else ecg.rate
+    needed = round(samples * from_rate / rate)
     if signal.shape[1] < needed:
         raise UnusableEcg(
             "too-short", f"{signal.shape[1] / ecg.rate:.2f} s recorded where {samples / rate:g} s are needed"
@@ -170,9 +177,9 @@ def normalise(ecg: Ecg, *, rate: int = 500, samples: int = 5000) -> Ecg:
     if signal.shape[1] > needed:
         flags |= Flag.CROPPED
     uv_per_unit = ecg.uv_per_unit
-    if ecg.rate != rate:
+    if from_rate != rate:
         # One more second than needed goes in, so that the end is not an edge of the resampler.
-        signal = resample(signal[:, : needed + round(ecg.rate)], ecg.rate, rate)
+        signal = resample(signal[:, : needed + round(from_rate)], from_rate, rate)
         flags |= Flag.RESAMPLED
         uv_per_unit = None
     signal = signal[:, :samples]

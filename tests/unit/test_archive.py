@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -273,3 +274,20 @@ def test_no_archive_and_no_such_ecg(tmp_path: Path) -> None:
     fill(tmp_path / "a", range(1))
     with pytest.raises(ArchiveError, match="1 of 1 ECGs are not in the archive"):
         Archive(tmp_path / "a")["x"]
+
+
+def test_the_authors_rules_squeeze_and_look_at_the_median(tmp_path: Path, muse_xml: Callable[..., bytes]) -> None:
+    folder = tmp_path / "ecg"
+    folder.mkdir()
+    (folder / "long.xml").write_bytes(muse_xml(samples=6000, seed=1))
+    (folder / "short.xml").write_bytes(muse_xml(samples=4000, seed=2))
+    (folder / "median.xml").write_bytes(muse_xml(seed=3, median_crc_error=1))
+    paper = ingest(folder, tmp_path / "paper", workers=1)
+    authors = ingest(folder, tmp_path / "authors", rules="authors-code", workers=1)
+    assert (paper.added, paper.rejected) == (2, {"too-short": 1})
+    assert (authors.added, authors.rejected) == (2, {"bad-checksum": 1})
+    with pytest.raises(ArchiveError, match="by the rules 'authors-code', not 'paper'"):
+        ingest(folder, tmp_path / "authors")
+    flags = {row["source"]: Flag(row["flags"]) for row in Archive(tmp_path / "authors").table().to_dicts()}
+    assert Flag.RESAMPLED in flags["long.xml"]
+    assert Flag.CROPPED not in flags["long.xml"]

@@ -90,7 +90,9 @@ class Archive:
         return order[at].astype(np.int64)
 
     def __contains__(self, ecg_id: object) -> bool:
-        return bool(len(self)) and bool(np.any(self.ids == str(ecg_id)))
+        ordered = self._sorted[1]
+        at = int(np.searchsorted(ordered, str(ecg_id)))
+        return at < len(ordered) and bool(ordered[at] == ecg_id)
 
     @cached_property
     def _shards(self) -> list[NDArray[np.int16]]:

@@ -71,6 +71,7 @@ class Manifest(BaseModel):
     samples: int = 5000
     leads: tuple[str, ...] = EIGHT
     shard: int = SHARD
+    rules: str = "paper"  # by which files were rejected, see `ingest`
     made_by: str = ""
 
     @property

@@ -89,18 +89,19 @@ class ArchiveWriter:
     Args:
         path: folder of the archive, made if absent.
         rate, samples: of a new archive, or what an existing one must have.
+        rules: by which files are rejected, likewise.
 
     Raises:
         PrecordialError: another process is writing, or the archive has another rate or length.
     """
 
-    def __init__(self, path: Path, *, rate: int, samples: int) -> None:
+    def __init__(self, path: Path, *, rate: int, samples: int, rules: str = "paper") -> None:
         self.path = path
         (path / "signals").mkdir(parents=True, exist_ok=True)
         self._lock = hold_folder(path, "writing to this archive")
         try:
             if not (path / "archive.json").exists():
-                manifest = Manifest(rate=rate, samples=samples, made_by=f"precordial {__version__}")
+                manifest = Manifest(rate=rate, samples=samples, rules=rules, made_by=f"precordial {__version__}")
                 write_atomic(path / "archive.json", manifest.model_dump_json(indent=1) + "\n")
             self.manifest = read_manifest(path)
             if (self.manifest.rate, self.manifest.samples) != (rate, samples):
@@ -109,6 +110,12 @@ class ArchiveWriter:
                     f"not {samples} at {rate} Hz",
                     file=path,
                     remedy="an archive keeps the rate of its creation: use another folder for another rate",
+                )
+            if self.manifest.rules != rules:
+                raise ArchiveError(
+                    f"files were taken into this archive by the rules '{self.manifest.rules}', not '{rules}'",
+                    file=path,
+                    remedy="use another folder for other rules",
                 )
             self._cut_torn_tail()
             self.keys = self._known_keys()

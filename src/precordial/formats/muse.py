@@ -10,6 +10,7 @@ import binascii
 import re
 import zlib
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -180,4 +181,9 @@ def _microvolts(element: etree._Element, path: Path) -> float:
     return per_unit * unit
 
 
-MUSE = Reader("muse", lambda head: _ROOT.search(head) is not None, read_muse)
+MUSE = Reader(
+    "muse",
+    lambda head: _ROOT.search(head) is not None,
+    read_muse,
+    read_strictly=partial(read_muse, check_median=True),
+)

@@ -13,7 +13,7 @@ from precordial.formats.wfdb import WFDB
 READERS: dict[str, Reader] = {reader.name: reader for reader in (MUSE, WFDB)}
 
 
-def read_ecg(path: str | Path) -> Ecg:
+def read_ecg(path: str | Path, *, strict: bool = False) -> Ecg:
     """Read one ECG file of any known format.
 
     All leads of the file are returned as they are, at the file's rate and length; `precordial.ecg.normalise`
@@ -22,6 +22,8 @@ def read_ecg(path: str | Path) -> Ecg:
     Args:
         path: the file. For WFDB the header, or a data file whose header lies beside it, or the record's name
             without a suffix.
+        strict: also refuse faults outside the recording itself, such as those of MUSE's Median beat, as the
+            authors' code does.
 
     Returns:
         The recording, (leads, samples) float32 mV.
@@ -41,7 +43,7 @@ def read_ecg(path: str | Path) -> Ecg:
     path = _existing_file(Path(path))
     reader = find_reader(path)
     if reader is not None:
-        return reader.read(path)
+        return (reader.read_strictly if strict and reader.read_strictly else reader.read)(path)
     header = path.with_suffix(".hea")
     if header.is_file() and path in WFDB.companions(header):
         return WFDB.read(header)

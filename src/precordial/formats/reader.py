@@ -29,12 +29,14 @@ class Reader:
         read: reads one file; all its leads, at its own rate and length.
         companions: the existing files that belong to the record besides the one that is read, such as the
             ``.dat`` of a WFDB header. They are no ECG files of their own. Never raises for a damaged file.
+        read_strictly: as `read`, but also refuses faults outside the recording itself; None: there are none such.
     """
 
     name: str
     matches: Callable[[bytes], bool]
     read: Callable[[Path], Ecg]
     companions: Callable[[Path], tuple[Path, ...]] = no_companions
+    read_strictly: Callable[[Path], Ecg] | None = None
 
 
 def read_bytes(path: Path, limit: int) -> bytes:

@@ -73,7 +73,9 @@ def prepare_archive(study: Study, watcher: Watcher) -> Archive:
     settings = study.archive
     if settings.sources:
         watcher.note(f"archive: {study.archive_path}")
-        summary = ingest(settings.sources, study.archive_path, rate=settings.rate, progress=watcher.files)
+        summary = ingest(
+            settings.sources, study.archive_path, rate=settings.rate, rules=study.rules, progress=watcher.files
+        )
         rejects = sum(summary.rejected.values())
         watcher.note(
             f"archive: {summary.total} ECGs, {summary.added} of them new, "

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from precordial import __version__
 from precordial.cohort import Cohort
-from precordial.evaluation import Predictions, Row, compare, evaluate, fit_logistic, result_rows
+from precordial.evaluation import (
+    Predictions,
+    Result,
+    Row,
+    compare,
+    evaluate,
+    fit_logistic,
+    read_results,
+    result_rows,
+    write_results,
+)
 from precordial.study.plan import Plan
 from precordial.study.settings import Study
 from precordial.training import TrainingRun
@@ -16,23 +30,35 @@ from precordial.training.state import PREDICTIONS
 
 
 def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
-    """Every metric of every finished training, the baselines, and the paired differences to training from scratch."""
+    """Every metric of every finished training, the baselines, and the paired differences to training from scratch.
+
+    Each part is kept in the study's ``results`` folder, so that a study that has grown measures only what is new.
+    """
     options = _options(study)
-    predictions = {run.id: _load(study, run) for run in plan.runs}
+
+    def once(name: str, make: Callable[..., list[Result]], *of: Predictions | Path, **about: Any) -> list[Row]:
+        key = blake2b(f"{__version__} {options}".encode(), digest_size=4).hexdigest()
+        path = study.folder / "results" / f"{name}-{key}.csv"
+        if not path.exists():
+            tables = [Predictions.load(table) if isinstance(table, Path) else table for table in of]
+            write_results(path, result_rows(make(*tables, **options), **about))
+        return read_results(path)
+
+    def scores(run: TrainingRun) -> Path:
+        return study.folder / "runs" / run.id / PREDICTIONS
+
     rows: list[Row] = []
+    scratch = {(run.model, run.fraction, run.seed): run for run in plan.runs if run.kind == "scratch"}
     for run in plan.runs:
-        rows += result_rows(evaluate(predictions[run.id], **options), **_about(run))
-    scratch = {(r.model, r.fraction, r.seed): r for r in plan.runs if r.kind == "scratch"}
-    for run in plan.runs:
+        rows += once(run.id, evaluate, scores(run), **_about(run))
         other = scratch.get((run.model, run.fraction, run.seed))
         if run.kind == "finetune" and other is not None:
-            differences = compare(predictions[run.id], predictions[other.id], **options)
-            rows += result_rows(differences, **(_about(run) | {"kind": "difference"}))
+            about = _about(run) | {"kind": "difference"}
+            rows += once(f"{run.id}-{other.id}", compare, scores(run), scores(other), **about)
     for fraction in sorted({run.fraction for run in plan.runs if run.role == "target"}, key=float):
-        baseline = age_sex_baseline(cohort, fraction)
-        rows += result_rows(
-            evaluate(baseline, **options), run="baseline", kind="baseline", target_fraction=float(fraction)
-        )
+        name = f"baseline-{cohort.digest[:12]}-{fraction}"
+        about = {"run": "baseline", "kind": "baseline", "target_fraction": float(fraction)}
+        rows += once(name, evaluate, age_sex_baseline(cohort, fraction), **about)
     return [replace(row, target=study.label) if row.target == "label" else row for row in rows]
 
 
@@ -73,7 +99,3 @@ def _about(run: TrainingRun) -> dict[str, Any]:
         "target_fraction": None if run.kind == "pretrain" else float(run.fraction),
         "seed": run.seed,
     }
-
-
-def _load(study: Study, run: TrainingRun) -> Predictions:
-    return Predictions.load(study.folder / "runs" / run.id / PREDICTIONS)

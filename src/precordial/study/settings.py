@@ -142,7 +142,7 @@ class Study(Settings):
         name: of the study.
         label: what the target's label is called in tables, such as "AMI".
         rules: "paper", or "authors-code": the values of the authors' published code wherever it differs, in the
-            cohort and in the training. What the file sets itself wins over either.
+            archive, the cohort and the training. What the file sets itself wins over either.
         out: folder of everything the study makes; by default ``NAME-work`` beside the TOML file.
         seeds: one training of each kind per seed.
     """

@@ -1,0 +1,45 @@
+"""How the documentation is built: Sphinx, MyST Markdown, furo; API pages from docstrings. No network is used."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from precordial import __version__
+
+project = "precordial"
+author = "The precordial developers"
+copyright = "The precordial developers, Apache-2.0"  # noqa: A001, RUF100 - the name that Sphinx reads
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = f"precordial {__version__}"
+html_copy_source = False
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3  # links such as page.md#heading work down to the third level
+
+# Docstrings are Google style; single backticks in them name things of the package.
+default_role = "py:obj"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # "Attributes:" as a list, so that fields are not described twice
+napoleon_use_rtype = False
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 90
+
+_TRAILING = re.compile(r"(?<=\w)_(?![\w`])")
+
+
+def escape_trailing_underscores(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """``str_`` and ``file_…`` in a docstring are names; reStructuredText would take them for link targets."""
+    lines[:] = [line if line.lstrip().startswith(">>>") else _TRAILING.sub(r"\\_", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", escape_trailing_underscores, priority=900)  # after napoleon's
