@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -189,7 +190,8 @@ def _work(jobs: list[Job], read: ReadOne, workers: int) -> Iterator[list[Taken |
     flying: deque[Future[list[Taken | Rejected]]] = deque()
     try:
         for chunk in chunks:
-            flying.append(pool.submit(_read_chunk, chunk, read))
+            with _deaf_to_ctrl_c():
+                flying.append(pool.submit(_read_chunk, chunk, read))
             if len(flying) > 4 * workers:
                 yield flying.popleft().result()
         while flying:
@@ -204,9 +206,18 @@ def _work(jobs: list[Job], read: ReadOne, workers: int) -> Iterator[list[Taken |
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here leave Ctrl-C to their parent from their first moment on: a blocked signal is inherited."""
+    before = signals.pthread_sigmask(signals.SIG_BLOCK, {signals.SIGINT})
+    try:
+        yield
+    finally:
+        signals.pthread_sigmask(signals.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    """A worker leaves Ctrl-C to the parent, and ends when the parent is gone, however it went."""
-    signals.signal(signals.SIGINT, signals.SIG_IGN)
+    """A worker ends when its parent is gone, however it went."""
     parent = parent_process()
     if parent is not None:
 

@@ -126,6 +126,7 @@ class ArchiveWriter:
         self._rows: list[bytes] = []
         self._text = b""
         self._rejects: list[bytes] = []
+        self._committing = False
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +135,8 @@ class ArchiveWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None or issubclass(kind, KeyboardInterrupt):
+            # A commit that Ctrl-C broke off is not made again, or it would stand there twice; its tail will be cut.
+            if (kind is None or issubclass(kind, KeyboardInterrupt)) and not self._committing:
                 self.commit()
         finally:
             self._lock.close()
@@ -196,11 +198,15 @@ class ArchiveWriter:
 
     def commit(self) -> None:
         """Put everything queued on disk; when this returns, a kill cannot lose it."""
+        self._committing = True
         if self._rejects:
             append_durably(self.path / "rejects.jsonl", b"".join(self._rejects))
             self._rejects = []
-        if not self._rows:
-            return
+        if self._rows:
+            self._commit_rows()
+        self._committing = False
+
+    def _commit_rows(self) -> None:
         start, size = self._count, self.manifest.shard
         for shard in range(start // size, (start + len(self._rows) - 1) // size + 1):
             first, last = max(start, shard * size) - start, (shard + 1) * size - start

@@ -1,0 +1,297 @@
+"""Write the tables of the documentation that follow from the code, between their marks in the Markdown files.
+
+    python docs/make_tables.py
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A test runs the same functions and fails when
+a page is behind the code, so that a new setting, reason or model cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from functools import partial
+from inspect import getdoc
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from precordial.cohort.settings import (
+    DiagnosisColumns,
+    LabelColumns,
+    LabelsSettings,
+    PatientColumns,
+    RegistersSettings,
+    TableSettings,
+    VisitColumns,
+)
+from precordial.errors import REASONS
+from precordial.models import model_table
+from precordial.study.settings import (
+    ArchiveSettings,
+    EvaluationSettings,
+    FractionText,
+    GridSettings,
+    ModelName,
+    StageLists,
+    Study,
+    TrainingSettings,
+)
+from precordial.training import RECIPES, Stage
+
+DOCS = Path(__file__).parent
+_BLOCK = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+_SHARES = {
+    "seed": "of the random draws of patients",
+    "temporal_test": "share of the patients, the newest",
+    "random_test": "share of the patients",
+    "validation": "share of the patients",
+    "source_validation": "share of the source patients",
+    "female_values": "words for female in sex columns, in upper or lower case",
+    "male_values": "words for male in sex columns, in upper or lower case",
+}
+# Meanings of the keys that the docstrings of the settings leave to their names.
+MEANINGS: dict[str, dict[str, str]] = {
+    "TableSettings": {"date_format": "strftime pattern of its dates; ISO 8601 without one"},
+    "GridSettings": {"models": "names that `precordial models` prints"},
+    "Stage": {"awake": "layers of a frozen body that go on working; see [method notes](../method-notes.md)"},
+    "TrainingSettings": {
+        "schedule_per": "the learning rate moves with each step, or each epoch; by default as `rules` say",
+        "crop_per": "`rn-900k` draws a crop for each ECG, or one for each batch; by default as `rules` say",
+        "age_bias": "where the age output starts: at zero, as in the paper, or at the median age of the training set",
+        "device": "`auto` takes a GPU where there is one",
+    },
+    "EvaluationSettings": {"resample": "what a bootstrap resample draws"},
+    "VisitColumns": {
+        "visit_id": "id of the visit, unique",
+        "patient_id": "id of the patient, as in the ECG files",
+        "arrival": "date and time of arrival",
+        "complaint": "main complaint",
+        "discharge": "date and time of discharge; decides between two visits of one patient in one second",
+        "age": "completed years at the visit",
+        "sex": "sex",
+    },
+    "DiagnosisColumns": {
+        "patient_id": "id of the patient",
+        "code": "ICD-10 code, with or without the dot",
+        "date": "the day that counts, as a rule that of admission",
+        "register": "name of the register that a row comes from; goes with `registers`",
+    },
+    "PatientColumns": {"patient_id": "id of the patient", "birth_date": "date of birth", "sex": "sex"},
+    "LabelColumns": {
+        "file": "path of the ECG's file; this or `ecg_id`",
+        "ecg_id": "id of the ECG in the archive; this or `file`",
+        "patient_id": "id of the patient",
+        "recorded_at": "date and time of the recording; else the file's",
+        "age": "years; else the file's",
+        "sex": "sex; else the file's",
+        "label": "0, 1 or empty",
+    },
+    "RegistersSettings": {
+        **_SHARES,
+        "kind": "says that the cohort is one of visits, from registers",
+        "rules": "as at the top of the file, for the cohort alone",
+        "before_hours": "if there is none after arrival, the last ECG in so many hours before it is taken",
+        "after_hours": "the index ECG is the first in so many hours from arrival",
+        "age_from": "sources of the age, the first that has one counts",
+        "sex_from": "sources of the sex, the first that has one counts",
+        "visits": "the register of visits",
+        "diagnoses": "the register of diagnoses",
+        "patients": "the register of patients, if there is one",
+    },
+    "LabelsSettings": {
+        **_SHARES,
+        "kind": "says that the cohort is one of labelled ECGs",
+        "table": "the label table; this or `dataset`",
+        "dataset": 'name of a public set: `"ptb-xl"`; this or `table`',
+        "folder": "of the public set's own tables",
+        "label": "which of the public set's labels to predict",
+        "controls_per_case": "target patients are those with a positive label and so many others for each, drawn by "
+        "seeded hash; the rest are source. Without it every patient with a label is target, and the source is empty "
+        "but for patients without one",
+    },
+    "Study": {
+        "archive": "the ECGs",
+        "cohort": "who is in the study; `study plan` does without",
+        "grid": "what is trained",
+        "training": "how it is trained",
+        "evaluation": "intervals",
+    },
+}
+SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
+    "study": (Study,),
+    "archive": (ArchiveSettings,),
+    "registers": (RegistersSettings,),
+    "table": (TableSettings,),
+    "visits.columns": (VisitColumns,),
+    "diagnoses.columns": (DiagnosisColumns,),
+    "patients.columns": (PatientColumns,),
+    "labels": (LabelsSettings,),
+    "labels.columns": (LabelColumns,),
+    "grid": (GridSettings,),
+    "training": (TrainingSettings,),
+    "training.models": (StageLists,),
+    "stage": (Stage,),
+    "evaluation": (EvaluationSettings,),
+}
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    cells = [list(header), *map(list, rows)]
+    cells.insert(1, ["---"] * len(cells[0]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def settings_table(*models: type[BaseModel]) -> str:
+    """Key, type, default and meaning of each field."""
+    rows = []
+    for model in models:
+        told = {**attribute_texts(model), **MEANINGS.get(model.__name__, {})}
+        for name, field in model.model_fields.items():
+            key = field.alias or name
+            rows.append((f"`{key}`", type_text(field.annotation, field), default_text(field), told[key]))
+    return markdown(("key", "type", "default", "meaning"), rows)
+
+
+def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
+    """Field → its text under "Attributes:" in the docstring; "a, b: text" is about both."""
+    _, _, section = (getdoc(model) or "").partition("Attributes:\n")
+    texts: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.splitlines():
+        head = re.match(r"    (\w+(?:, \w+)*): (.*)", line)
+        if head:
+            names = head[1].split(", ")
+            texts |= dict.fromkeys(names, head[2])
+        elif line.startswith("        "):
+            texts |= {name: f"{texts[name]} {line.strip()}" for name in names}
+        elif line.strip():
+            # An item such as "table: the label table, or", which goes on with the next.
+            names = []
+    return {name: text.replace("``", "`").rstrip(".") for name, text in texts.items()}
+
+
+def type_text(kind: Any, field: FieldInfo | None = None) -> str:
+    """A type in the words of TOML."""
+    bounds = ""
+    for rule in field.metadata if field else ():
+        for attribute, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
+            if hasattr(rule, attribute):
+                bounds += f"{' and' * bool(bounds)} {sign} {getattr(rule, attribute):g}"
+    if kind == FractionText or kind is Fraction:
+        return "share"
+    if kind == ModelName:
+        return "model"
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return type_text(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(type_text(part) for part in inner if part is not type(None))) + bounds
+    if origin is Literal:
+        return " or ".join(f'`"{value}"`' if isinstance(value, str) else f"`{value}`" for value in inner)
+    if origin is tuple:
+        one = type_text(inner[0])
+        return f"list of {one}" if "`" in one or one == "text" else f"list of {one}s"
+    if origin is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return "table"
+    names = {"int": "whole number", "float": "number", "str": "text", "Path": "path", "bool": "true or false"}
+    return names[kind.__name__] + bounds
+
+
+def default_text(field: FieldInfo) -> str:
+    """A default as it would stand in the file."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or isinstance(value, BaseModel | dict):
+        return "–"
+    return f"`{toml_text(value)}`"
+
+
+def toml_text(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(toml_text(part) for part in value)}]"
+    if isinstance(value, Fraction):
+        return f"{float(value):g}"
+    if isinstance(value, str) and value != "1":  # "1" is the exact share 1
+        return f'"{value}"'
+    return str(value)
+
+
+def reasons_table() -> str:
+    """Why a file is not taken."""
+    return markdown(("reason", "meaning"), ((f"`{reason}`", text) for reason, text in REASONS.items()))
+
+
+def models_table(rate: int) -> str:
+    """The models for archives of this rate."""
+    rows = (
+        (
+            f"`{row['name']}`",
+            str(row["input"]),
+            f"{row['conv_layers']} + {row['shortcut_convs']}",
+            f"{row['trainable']:,}".replace(",", " "),
+            f"{row['with_statistics']:,}".replace(",", " "),
+            str(row["source"]).replace("doi:", "https://doi.org/"),
+        )
+        for row in model_table(rate)
+    )
+    header = ("model", "input", "convolutions + shortcuts", "trainable", "with batch-norm statistics", "described by")
+    return markdown(header, rows)
+
+
+def recipes_table() -> str:
+    """The paper's schedule of each model."""
+    rows = (
+        (
+            f"`{name}`",
+            f"{recipe.epochs}",
+            f"{recipe.start:g} → {recipe.peak:g} → {recipe.peak / 100:g}",
+            f"{recipe.scratch_epochs}",
+            f"{recipe.target_epochs}",
+            f"{recipe.target_start:g} → 0.001 → 1e-05",
+            f"{recipe.adam_epsilon:g}",
+        )
+        for name, recipe in RECIPES.items()
+    )
+    header = (
+        *("model", "pre-training epochs", "its rate", "epochs from scratch", "fine-tuning epochs"),
+        *("rate of the frozen stage", "Adam's epsilon"),
+    )
+    return markdown(header, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    **{name: partial(settings_table, *models) for name, models in SETTINGS.items()},
+    "reasons": reasons_table,
+    "models-500": partial(models_table, 500),
+    "models-100": partial(models_table, 100),
+    "recipes": recipes_table,
+}
+
+
+def with_tables(text: str) -> str:
+    """A page with its tables as the code says now."""
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{TABLES[block[2]]()}\n{block[4]}", text)
+
+
+def main() -> None:
+    """Write every page anew that is behind."""
+    for page in sorted(DOCS.rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        new = with_tables(text)
+        if new != text:
+            page.write_text(new, encoding="utf-8")
+            print(page.relative_to(DOCS.parent))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+"""Stopped at random moments, by kill -9 and by Ctrl-C: nothing acknowledged is lost, and the end is the same.
+
+A kill must land in the middle to prove anything, so each waits until the disk shows some progress, then a
+random time that is short against what is left; and each makes sure that the process was still at work.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from precordial.archive import Archive, ingest
+from precordial.archive.layout import COMMIT, ROW
+from precordial.cohort import Cohort
+from precordial.ecg import EIGHT
+from precordial.models import load_tensors
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for child processes in /proc")
+
+Called = subprocess.CompletedProcess[str]
+KILLS = [3, pytest.param(20, marks=pytest.mark.slow)]
+PATIENCE = 60.0  # seconds until a process that shows no progress is taken for hung
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Random moments; pytest shows the seed of a test that fails."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed of the random moments: {seed}")
+    return random.Random(seed)
+
+
+class Working:
+    """A command at work in a session of its own, so that Ctrl-C can be sent to all its processes, as terminals do."""
+
+    def __init__(self, *words: str | Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "precordial", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def wait_until(self, seen: Callable[[], bool]) -> None:
+        """Return once something is seen on the disk."""
+        end = time.monotonic() + PATIENCE
+        while not seen():
+            if self.process.poll() is not None:
+                pytest.fail(f"ended before it could be stopped: {self.process.communicate()[1]}")
+            assert time.monotonic() < end, "no progress"
+            time.sleep(0.0002)
+
+    def stop(self, by: signal.Signals) -> str:
+        """Stop it, make sure that it was at work until then and that its workers go too; return its stderr."""
+        workers = children(self.process.pid)
+        assert self.process.poll() is None, "ended before it could be stopped"
+        if by == signal.SIGKILL:
+            self.process.kill()  # the parent alone
+        else:
+            os.killpg(self.process.pid, by)
+        said = self.process.communicate(timeout=PATIENCE)[1]
+        assert self.process.returncode == (130 if by == signal.SIGINT else -by), said
+        end = time.monotonic() + 10
+        while any(map(alive, workers)):
+            assert time.monotonic() < end, "workers outlive their parent"
+            time.sleep(0.01)
+        return said
+
+
+def stat(pid: int) -> list[str]:
+    """State, parent and so on of a process; nothing of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def alive(pid: int) -> bool:
+    return stat(pid)[:1] not in ([], ["Z"])
+
+
+def children(pid: int) -> list[int]:
+    everyone = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return [one for one in everyone if stat(one)[1:2] == [str(pid)]]
+
+
+def check_one_line(said: str) -> None:
+    lines = [line for line in said.splitlines() if line.strip()]
+    assert lines[-1].startswith("precordial: stopped; what was finished is kept"), said
+    assert "Traceback" not in said
+    assert "Error" not in said
+
+
+# --- ingest
+
+
+@pytest.fixture(params=KILLS, ids=lambda kills: f"{kills}-kills")
+def records(
+    request: pytest.FixtureRequest, tmp_path: Path, wfdb_record: Callable[..., Path]
+) -> Iterator[tuple[int, Path]]:
+    """How many kills, and a folder of as many small records as these cannot get through; one in 50 is unusable."""
+    kills: int = request.param
+    draw = np.random.default_rng(0)
+    signals = draw.integers(-500, 500, (COMMIT * (2 * kills + 2), len(EIGHT), 1000), np.int16)
+    signals[::100, 3] = 7  # a flat lead
+    signals[50::100] = signals[49::100]  # the same recording once more
+    for k, units in enumerate(signals):
+        folder = tmp_path / "ecg" / f"{k // 1000:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        # The second of two equal ones has its content in a file of the same name, elsewhere.
+        if k % 100 == 50:
+            folder = folder / "again"
+            folder.mkdir(exist_ok=True)
+        wfdb_record(folder, units, name=f"r{k - (k % 100 == 50):06d}", leads=EIGHT, rate=100)
+    yield kills, tmp_path / "ecg"
+    shutil.rmtree(tmp_path)  # hundreds of megabytes
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def test_a_killed_ingest_loses_nothing_and_ends_as_the_uninterrupted_one(
+    records: tuple[int, Path], tmp_path: Path, chance: random.Random, precordial: Callable[..., Called]
+) -> None:
+    kills, source = records
+    command = ("ingest", source, "--rate", "100", "--workers", "2")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert precordial(*command, "--archive", whole).returncode == 0
+    index, signals = cut / "index.bin", cut / "signals" / "00000.i16"
+    kept: list[str] = []
+    workers_seen = 0
+    for by in (signal.SIGINT, *[signal.SIGKILL] * kills):
+        rows, ecgs = size(index), size(signals)
+        working = Working(*command, "--archive", cut)
+        moment = chance.choice(["working", "after a commit", "in a commit"])
+        print(by.name, moment)
+        if moment == "working":
+            working.wait_until(lambda: len(children(working.process.pid)) >= 2)
+            time.sleep(chance.uniform(0, 0.5))
+        elif moment == "after a commit":
+            working.wait_until(lambda: size(index) > rows)
+            time.sleep(chance.uniform(0, 0.05))
+        else:  # the samples are on their way, their rows are not
+            working.wait_until(lambda: size(signals) > ecgs)
+        workers_seen += len(children(working.process.pid)) >= 2
+        said = working.stop(by)
+        if by == signal.SIGINT:
+            check_one_line(said)
+        if not (cut / "archive.json").exists():
+            continue
+        ids = Archive(cut).ids.tolist()
+        assert ids[: len(kept)] == kept
+        kept = ids
+        checked = precordial("archive", "verify", cut)
+        assert checked.returncode == 0, checked.stdout
+        assert f"{len(kept):,} ECGs checked, 0 damaged" in checked.stdout
+    assert workers_seen > 0
+    assert size(index) < size(whole / "index.bin")
+    last = precordial(*command, "--archive", cut)
+    assert last.returncode == 0, last.stderr
+    assert len(kept) + int(last.stdout.split()[0].replace(",", "")) == len(Archive(whole))
+    for name in ("index.bin", "text.bin", "rejects.jsonl", "signals/00000.i16"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+    assert size(index) % ROW.itemsize == 0
+    assert set(Archive(cut).reject_counts()) == {"duplicate", "flat-lead"}
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_ctrl_c_in_the_middle_of_a_commit_writes_nothing_twice(
+    at: int, tmp_path: Path, wfdb_record: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit makes four appends: rejects, samples, texts, rows. Ctrl-C is heard when one of them returns."""
+    from precordial.archive import writer
+
+    draw = np.random.default_rng(0)
+    (tmp_path / "ecg").mkdir()
+    for k in range(6):
+        units = draw.integers(-500, 500, (len(EIGHT), 1000), np.int16)
+        units[0, : 1000 * (k == 2)] = 7
+        wfdb_record(tmp_path / "ecg", units, name=f"r{k}", leads=EIGHT, rate=100)
+    ingest(tmp_path / "ecg", tmp_path / "whole", rate=100, workers=1)
+    appends = []
+
+    def interrupted(path: Path, data: bytes) -> None:
+        append(path, data)
+        appends.append(path.name)
+        if len(appends) == at + 1:
+            raise KeyboardInterrupt
+
+    append = writer.append_durably
+    monkeypatch.setattr(writer, "append_durably", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(tmp_path / "ecg", tmp_path / "cut", rate=100, workers=1)
+    monkeypatch.undo()
+    assert appends[at] == ["rejects.jsonl", "00000.i16", "text.bin", "index.bin"][at]
+    ingest(tmp_path / "ecg", tmp_path / "cut", rate=100, workers=1)
+    for name in ("index.bin", "text.bin", "rejects.jsonl", "signals/00000.i16"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+# --- study run
+
+
+STUDY = """
+name = "kills"
+[archive]
+path = "archive"
+rate = 100
+[cohort]
+kind = "labels"
+source_validation = 0.2
+[cohort.table]
+file = "labels.csv"
+columns = {{ ecg_id = "ecg_id", recorded_at = "recorded_at", age = "age", sex = "sex" }}
+[[grid]]
+models = ["rn-900k"]
+pretraining = ["none", "age-sex"]
+[training]
+batch = 8
+age_bias = "median"
+[training.models.rn-900k]
+source = [{{ epochs = {epochs}, warmup = 1, start = 1e-4, peak = 1e-3, end = 1e-5 }}]
+scratch = [{{ epochs = {epochs}, peak = 1e-3 }}]
+target = [{{ epochs = {half}, peak = 1e-3, trains = "head" }}, {{ epochs = {half}, peak = 1e-4 }}]
+"""
+
+
+@pytest.fixture(params=KILLS, ids=lambda kills: f"{kills}-kills")
+def study(
+    request: pytest.FixtureRequest, tmp_path: Path, small_cohort: Callable[..., tuple[Cohort, Archive]]
+) -> tuple[int, Path]:
+    """How many kills, and a study with more epochs than these can get through."""
+    kills: int = request.param
+    cohort, _ = small_cohort(target=80, source=50)
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("ecg_id", "patient_id", "recorded_at", "age", "sex", "label"))
+        for k in range(len(cohort)):
+            label = "" if np.isnan(cohort.label[k]) else int(cohort.label[k])
+            day = np.datetime64("2017-01-01") + k
+            sex = "F" if cohort.sex[k] else "M"
+            writer.writerow((cohort.ecg_id[k], cohort.patient_id[k], day, cohort.age[k], sex, label))
+    half = kills // 2 + 1
+    (tmp_path / "study.toml").write_text(STUDY.format(epochs=2 * half, half=half))
+    return kills, tmp_path / "study.toml"
+
+
+def epochs_of(runs: Path) -> dict[str, int]:
+    """run → finished epochs, by its saved state (metrics.jsonl follows a moment later)."""
+    states = sorted(runs.glob("*/last.safetensors"))
+    return {path.parent.name: json.loads(load_tensors(path)[1]["progress"])["epoch"] for path in states}
+
+
+def lines_of(runs: Path) -> int:
+    return sum(len(path.read_text().splitlines()) for path in runs.glob("*/metrics.jsonl"))
+
+
+def same_tensors(a: Path, b: Path) -> bool:
+    one, other = load_tensors(a)[0], load_tensors(b)[0]
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_killed_study_repeats_no_epoch_and_ends_as_the_uninterrupted_one(
+    study: tuple[int, Path],
+    tmp_path: Path,
+    chance: random.Random,
+    precordial: Callable[..., Called],
+    files_below: Callable[[Path], dict[str, tuple[int, int]]],
+) -> None:
+    kills, file = study
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    first = precordial("study", "run", file, "--set", f"out={whole}")
+    assert first.returncode == 0, first.stderr
+    runs, command = cut / "runs", ("study", "run", file, "--set", f"out={cut}")
+    epochs: dict[str, int] = {}
+    done: dict[str, tuple[int, int]] = {}
+    for by in (signal.SIGINT, *[signal.SIGKILL] * kills):
+        lines = lines_of(runs)
+        working = Working(*command)
+        working.wait_until(lambda: lines_of(runs) > lines)
+        time.sleep(chance.uniform(0, 0.5))
+        said = working.stop(by)
+        if by == signal.SIGINT:
+            check_one_line(said)
+        now = epochs_of(runs)
+        assert all(now[run] >= count for run, count in epochs.items()), "an epoch was lost"
+        assert sum(now.values()) > sum(epochs.values())
+        epochs = now
+        files = files_below(runs)
+        assert files | done == files, "a finished run was touched"
+        finished = {path.parent.name for path in runs.glob("*/done.json")}
+        done = {name: at for name, at in files.items() if name.split("/")[0] in finished}
+    planned = precordial("study", "status", file, "--set", f"out={cut}").stdout.splitlines()
+    assert not planned[-1].startswith("3 of 3"), "the kills came too late to interrupt anything"
+    last = precordial(*command)
+    assert last.returncode == 0, last.stderr
+    assert files_below(runs) | done == files_below(runs)
+    assert last.stdout.replace(str(cut), "") == first.stdout.replace(str(whole), "")
+    for name in ("results.csv", "cohort/cohort.csv"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    names = {path.name for path in (whole / "runs").iterdir()}
+    assert {path.name for path in runs.iterdir()} == names
+    assert len(names) == 3
+    for name in names:
+        for tensors in ("best.safetensors", "last.safetensors"):
+            assert same_tensors(runs / name / tensors, whole / "runs" / name / tensors), f"{name}/{tensors}"
+        for text in ("predictions.csv", "run.json", "done.json"):
+            assert (runs / name / text).read_bytes() == (whole / "runs" / name / text).read_bytes()
+        assert metrics(runs / name) == metrics(whole / "runs" / name)
+        assert not list((runs / name).glob(".*.part"))
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    """The rows of a run without its speed."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "ecgs_per_second"} for row in rows]
