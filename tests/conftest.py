@@ -21,6 +21,8 @@ from precordial.archive.writer import ArchiveWriter, Taken, to_units
 from precordial.cohort import Cohort
 from precordial.ecg import EIGHT, Ecg
 
+collect_ignore_glob = ["golden/make_*.py"]  # programs that make golden values; they need what made them
+
 MUSE_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")  # the order in which MUSE stores them
 
 

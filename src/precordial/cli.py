@@ -54,7 +54,7 @@ def ingest(
     archive: Annotated[Path, typer.Option("--archive", metavar="DIR", help="Folder of the archive.")],
     rate: Annotated[int, typer.Option(help="Hz of a new archive: 500 or 100.")] = 500,
     rules: Annotated[Rules, typer.Option(help="By which files are rejected: paper or authors-code.")] = "paper",
-    workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
 ) -> None:
     """Read ECG files into an archive. A second call goes on where the first ended."""
     from precordial.archive import ingest as run_ingest
@@ -249,6 +249,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # no space, no right to write, a file where a folder should be
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"precordial: {where}{error.strerror or error} (says the system)", file=sys.stderr)
+        sys.exit(2)
     except Exception as error:
         # A wrong option: typer brings its own copy of click's errors, known by what they can do.
         if hasattr(error, "show") and hasattr(error, "exit_code"):

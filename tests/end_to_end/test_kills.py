@@ -237,6 +237,8 @@ age_bias = "median"
 source = [{{ epochs = {epochs}, warmup = 1, start = 1e-4, peak = 1e-3, end = 1e-5 }}]
 scratch = [{{ epochs = {epochs}, peak = 1e-3 }}]
 target = [{{ epochs = {half}, peak = 1e-3, trains = "head" }}, {{ epochs = {half}, peak = 1e-4 }}]
+[evaluation]
+replicates = 50
 """
 
 
@@ -246,7 +248,7 @@ def study(
 ) -> tuple[int, Path]:
     """How many kills, and a study with more epochs than these can get through."""
     kills: int = request.param
-    cohort, _ = small_cohort(target=80, source=50)
+    cohort, _ = small_cohort(target=60, source=40)
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("ecg_id", "patient_id", "recorded_at", "age", "sex", "label"))

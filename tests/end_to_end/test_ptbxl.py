@@ -42,7 +42,9 @@ def infarctions(data: Path, only: set[str] | None = None) -> dict[str, bool]:
     with (data / "ptbxl_database.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if only is None or Path(row["filename_hr"]).name in only:
-                found[row["patient_id"].removesuffix(".0")] |= bool(of_class & ast.literal_eval(row["scp_codes"]).keys())
+                found[row["patient_id"].removesuffix(".0")] |= bool(
+                    of_class & ast.literal_eval(row["scp_codes"]).keys()
+                )
     return found
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from precordial import cli
+from precordial.study import load_study, make_plan
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = ("docs/quickstart.md", "docs/tutorials/own-hospital.md", "docs/tutorials/ptb-xl.md", "docs/tutorials/python.md")
@@ -92,6 +93,13 @@ def test_the_page_runs_as_it_is_written(page: str, tmp_path: Path, monkeypatch: 
             pytest.skip("PTB-XL (../shared/data/ptbxl) is not here")
         Path("ptb-xl").symlink_to(data)
     assert run_page(page, monkeypatch) > 0
+
+
+def test_the_readme_s_study_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page("README.md", monkeypatch)  # writes the file
+    plan = make_plan(load_study("study.toml"))
+    assert [plan.count("pretrain"), plan.count("scratch"), plan.count("finetune")] == [3, 1, 3]
 
 
 def test_a_page_that_is_wrong_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

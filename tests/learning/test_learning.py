@@ -48,19 +48,19 @@ def test_every_model_memorises_32_ecgs(name: str) -> None:
 
 
 STAGES = {
-    "cnn-20k": (Stage(epochs=6, peak=3e-3),),
+    "cnn-20k": (Stage(epochs=5, peak=3e-3),),
     "rn-900k": (Stage(epochs=4, peak=1e-3),),
 }
 
 
 def a_run(name: str, seed: int = 0) -> TrainingRun:
-    return TrainingRun(model=name, rate=100, role="target", task="label", stages=STAGES[name], batch=32, seed=seed)
+    return TrainingRun(model=name, rate=100, role="target", task="label", stages=STAGES[name], batch=16, seed=seed)
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_a_planted_effect_is_found(name: str, small_cohort: Callable[..., Made], tmp_path: Path) -> None:
     """Labelled ECGs have a taller T wave."""
-    cohort, archive = small_cohort(target=360, effect=1.0)
+    cohort, archive = small_cohort(target=300, effect=2.0)
     predictions = train(a_run(name), cohort, archive, tmp_path / "run")
     for split in ("random_test", "temporal_test"):
         test = predictions.select(split=split)
@@ -69,10 +69,10 @@ def test_a_planted_effect_is_found(name: str, small_cohort: Callable[..., Made],
 
 @pytest.mark.parametrize("name", FAST)
 def test_nothing_is_found_in_shuffled_labels(name: str, small_cohort: Callable[..., Made], tmp_path: Path) -> None:
-    cohort, archive = small_cohort(target=360, effect=0.0)
+    cohort, archive = small_cohort(target=300, effect=0.0)
     predictions = train(a_run(name), cohort, archive, tmp_path / "run")
     test = predictions.rows(np.isin(predictions.split, ("random_test", "temporal_test")))
-    # 108 test ECGs, a third with the label: the standard error of an uninformative AUC is 0.06.
+    # 60 test ECGs, a third with the label: the standard error of an uninformative AUC is 0.08.
     assert 0.3 < auc(test.truth, test.score) < 0.7
 
 

@@ -188,8 +188,10 @@ def load_study(path: str | Path, overrides: typing.Sequence[str] = ()) -> Study:
         raise SettingsError("there is no such study file", file=path, remedy="give the path of a study's TOML file")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"this is not TOML: {error}", file=path, remedy="mend the line named") from None
+    except UnicodeDecodeError:
+        raise SettingsError("this is not TOML: it is not written in UTF-8", file=path, remedy="save it so") from None
     for override in overrides:
         _override(data, override)
     cohort = data.get("cohort")
@@ -244,7 +246,7 @@ def _explain(error: ValidationError, data: dict[str, Any], path: Path) -> Settin
         try:
             place = place[part]
         except (KeyError, IndexError, TypeError):
-            if part != first["loc"][-1]:
+            if first["type"] != "missing" or part != first["loc"][-1]:
                 continue
         parts.append(str(part))
     key = ".".join(parts)
@@ -257,6 +259,8 @@ def _explain(error: ValidationError, data: dict[str, Any], path: Path) -> Settin
         remedy = f"did you mean '{near[0]}'?" if near else remedy
     elif first["type"] == "missing":
         problem, remedy = "this key is missing", "add it"
+    elif first["type"].startswith("union_tag"):
+        key, problem = f"{key}.kind", 'it must be "registers" or "labels"'
     return SettingsError(problem, file=path, key=key, remedy=remedy)
 
 

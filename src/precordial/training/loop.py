@@ -81,6 +81,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "run.json", run.model_dump_json(indent=1) + "\n")
     place = torch.device(_device(device))
+    torch.backends.cudnn.deterministic = True  # equal seeds, equal results, on a GPU too
     training = examples_of(run, cohort.select(role=run.role, split="train", fraction=run.fraction), archive)
     validation = examples_of(run, cohort.select(role=run.role, split="validation"), archive)
     _refuse_empty(run, training, validation)
@@ -249,6 +250,12 @@ def _output_layer(network: Network) -> nn.Linear:
 def _device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise PrecordialError(
+            "PyTorch finds no GPU here",
+            key="training.device",
+            remedy='set it to "auto" or "cpu", or install its GPU build',
+        )
     return wanted
 
 

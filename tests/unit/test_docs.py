@@ -1,0 +1,102 @@
+"""The documentation keeps up with the code: tables, commands, names, links."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+
+from precordial import __all__ as public_names
+from precordial.cli import app
+from precordial.ecg import Flag
+
+REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)])
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_tables", DOCS / "make_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_are_those_of_the_code(tables: ModuleType) -> None:
+    used = set()
+    for page in PAGES:
+        text = read(page)
+        used |= set(re.findall(r"<!-- table: (\S+) -->", text))
+        assert tables.with_tables(text) == text, f"{page.name} is behind the code: python docs/make_tables.py"
+    assert used == set(tables.TABLES)
+
+
+def test_every_command_and_option_is_described() -> None:
+    text = read(DOCS / "reference" / "commands.md")
+    group = typer.main.get_command(app)
+    commands = dict(group.commands)  # type: ignore[attr-defined]
+    for name, command in list(commands.items()):
+        inner = getattr(command, "commands", {})
+        if inner:
+            del commands[name]
+            commands |= {f"{name} {word}": other for word, other in inner.items()}
+    assert len(commands) >= 11
+    for name, command in commands.items():
+        _, heading, section = text.partition(f"\n## precordial {name}\n")
+        assert heading, f"{name} has no section"
+        section = section.partition("\n## ")[0]
+        for parameter in command.params:
+            for option in parameter.opts:
+                if option.startswith("--"):
+                    assert option in section, f"{name} {option}"
+
+
+def test_every_flag_is_described() -> None:
+    text = read(DOCS / "reference" / "formats.md")
+    for flag in Flag:
+        assert f"| `{flag.name}` | {flag.value} |" in text
+
+
+def test_every_public_name_is_in_the_api() -> None:
+    text = read(DOCS / "reference" / "api.md")
+    for name in set(public_names) - {"__version__"}:
+        assert f"`pc.{name}`" in text
+
+
+def test_the_make_targets_that_pages_name_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", read(REPOSITORY / "Makefile"), re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"(?:`|^)make ([\w-]+)", read(page), re.MULTILINE))
+        assert named <= targets, page.name
+    assert {"demo", "test"} <= set(re.findall(r"`make ([\w-]+)`", read(REPOSITORY / "README.md")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(_FENCED.sub("", read(page))):
+        if "://" in link:
+            continue
+        file, _, heading = link.partition("#")
+        target = (page.parent / file) if file else page
+        assert target.exists(), link
+        if heading and target.suffix == ".md" and not heading.startswith("precordial."):
+            assert heading in slugs(read(target)), link
+
+
+def slugs(text: str) -> set[str]:
+    """Anchors of the headings, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
