@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from pydantic import BaseModel
 from sphinx.application import Sphinx
 
 from precordial import __version__
@@ -32,14 +33,39 @@ autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 90
 
+_ARRAY = re.compile(
+    r"~?numpy\.ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?numpy\.dtype\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\]"
+)
+_DEFAULT = re.compile(r"<(?:function )?(\w+)(?:: (\d+))?>")
 _TRAILING = re.compile(r"(?<=\w)_(?![\w`])")
 
 
-def escape_trailing_underscores(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """``str_`` and ``file_…`` in a docstring are names; reStructuredText would take them for link targets."""
-    lines[:] = [line if line.lstrip().startswith(">>>") else _TRAILING.sub(r"\\_", line) for line in lines]
+def readable(text: str) -> str:
+    """Array types as they stand in the code, and defaults that can be parsed."""
+    text = _ARRAY.sub(lambda array: f"NDArray[{array[1]}]", text)
+    return _DEFAULT.sub(lambda value: f"{value[1]}({value[2]})" if value[2] else value[1], text)
+
+
+def process_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Called by autodoc for each signature; settings and cards are made from files, not by calling them."""
+    if what == "class" and issubclass(obj, BaseModel) and obj.__name__ != "InputSpec":
+        return "", None
+    if what == "exception" and "__init__" not in vars(obj):  # its parent has the same, and says it
+        return "", None
+    return signature and readable(signature), returns and readable(returns)
+
+
+def process_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Called by autodoc for each docstring, after napoleon.
+
+    ``str_`` and ``file_…`` are names; reStructuredText would take them for link targets.
+    """
+    lines[:] = [line if line.lstrip().startswith(">>>") else _TRAILING.sub(r"\\_", readable(line)) for line in lines]
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    app.connect("autodoc-process-docstring", escape_trailing_underscores, priority=900)  # after napoleon's
+    app.connect("autodoc-process-signature", process_signature)
+    app.connect("autodoc-process-docstring", process_docstring, priority=900)

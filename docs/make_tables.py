@@ -154,7 +154,9 @@ def settings_table(*models: type[BaseModel]) -> str:
     rows = []
     for model in models:
         told = {**attribute_texts(model), **MEANINGS.get(model.__name__, {})}
-        for name, field in model.model_fields.items():
+        # A table's own keys before those that it shares with others.
+        own = model.__annotations__
+        for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
             key = field.alias or name
             rows.append((f"`{key}`", type_text(field.annotation, field), default_text(field), told[key]))
     return markdown(("key", "type", "default", "meaning"), rows)

@@ -52,16 +52,14 @@ def _options(
 def ingest(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files or folders of ECGs.")],
     archive: Annotated[Path, typer.Option("--archive", metavar="DIR", help="Folder of the archive.")],
-    rate: Annotated[int, typer.Option(help="Hz of a new archive: 500 or 100.")] = 500,
-    rules: Annotated[Rules, typer.Option(help="By which files are rejected: paper or authors-code.")] = "paper",
+    rate: Annotated[int | None, typer.Option(help="Hz of a new archive: 500 (the default) or 100.")] = None,
+    rules: Annotated[Rules | None, typer.Option(help="By which files are rejected; paper by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
 ) -> None:
     """Read ECG files into an archive. A second call goes on where the first ended."""
     from precordial.archive import ingest as run_ingest
     from precordial.progress import ConsoleWatcher
 
-    if rate not in (500, 100):
-        raise PrecordialError(f"an archive has 500 or 100 Hz, not {rate}", remedy="give --rate 500 or --rate 100")
     with ConsoleWatcher() as watcher:
         summary = run_ingest(sources, archive, rate=rate, rules=rules, workers=workers, progress=watcher.files)
     read = summary.added + sum(summary.rejected.values())
@@ -159,8 +157,9 @@ def study_plan(
         for run in plan.runs:
             print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
     print(
-        f"{settings.name}: {plan.count('pretrain')} pre-trainings, {plan.count('scratch')} trainings from scratch, "
-        f"{plan.count('finetune')} fine-tunings; {len(plan.runs)} trainings in all, "
+        f"{settings.name}: {_several(plan.count('pretrain'), 'pre-training')}, "
+        f"{_several(plan.count('scratch'), 'training')} from scratch, "
+        f"{_several(plan.count('finetune'), 'fine-tuning')}; {_several(len(plan.runs), 'training')} in all, "
         f"{sum(run.epochs for run in plan.runs):,} epochs, seeds {', '.join(map(str, settings.seeds))}"
     )
 
@@ -205,8 +204,10 @@ def report(study: StudyFile, changes: Changes = None) -> None:
     from precordial.study.settings import load_study
 
     settings = load_study(study, changes or ())
-    cohort = Cohort.load(settings.folder / "cohort")
-    tables = report_tables(cohort, read_results(settings.folder / "results.csv"), settings.label)
+    cohort, results = Cohort.load(settings.folder / "cohort"), settings.folder / "results.csv"
+    if not results.exists():
+        raise PrecordialError("the study has no results yet", file=results, remedy=f"precordial study run {study}")
+    tables = report_tables(cohort, read_results(results), settings.label)
     paths = write_report(settings.folder / "report", tables, flow=cohort.flow.text())
     for table in tables.values():
         print(table.text())
@@ -226,6 +227,10 @@ def twin(
     with ConsoleWatcher() as watcher:
         hospital = make_hospital(patients, seed, out, progress=watcher.files)
     print(hospital.text())
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _print_rejects(counts: dict[str, int]) -> None:

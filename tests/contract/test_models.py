@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from precordial.models import MODELS, RATES, Network, create_model, load_model, make_card, save_model
+from precordial.training import RECIPES
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -93,3 +94,8 @@ def test_archive_ecgs_of_either_rate_are_read(model: Network, rate: int) -> None
     with torch.device("meta"):
         other = create_model(model.name, rate=rate).eval()
     assert other(x.to("meta")).shape == (2, 1)
+
+
+def test_every_model_has_its_recipe() -> None:
+    """A model that studies may name needs the paper's schedules (see CONTRIBUTING.md)."""
+    assert RECIPES.keys() == MODELS.keys()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from precordial.archive import Archive
 from precordial.cli import main
@@ -190,7 +191,7 @@ REGISTERS = {
 def test_a_faulty_register(fault: str, study: Path, command: CommandLine) -> None:
     name, change, expected = REGISTERS[fault]
     register = study.parent / name
-    edit(register, change)  # type: ignore[arg-type]
+    edit(register, change)
     complaint = command.complaint("cohort", "build", study)
     assert complaint.startswith(str(register))
     assert re.search(expected, complaint), complaint
@@ -232,7 +233,18 @@ TYPOS = {
     "a missing table": ("[[grid]]", "[[gird]]", r"key 'gird': there is no such key; did you mean 'grid'\?$"),
     "a missing key": ('complaint = ["chest pain"]', "", r"key 'cohort\.complaint': this key is missing; add it$"),
     "no TOML": ("batch = 32", "batch = = 32", r": this is not TOML: .*line 21, column 9\); mend the line named$"),
-    "an unknown kind": ('"registers"', '"register"', r"key 'cohort(\.kind)?': .*'registers', 'labels'"),
+    "an unknown kind": (
+        '"registers"',
+        '"register"',
+        r"key 'cohort\.kind': it must be \"registers\" or \"labels\"; ",
+    ),
+    "no kind": ('kind = "registers"', "", r"key 'cohort\.kind': it must be \"registers\" or \"labels\"; "),
+    "splits beyond the whole": (
+        '"registers"',
+        '"registers"\ntemporal_test = 0.8',
+        r"key 'cohort': temporal_test, random_test and validation leave nothing for training; ",
+    ),
+    "nothing to train": ('["rn-900k"]', "[]", r"key 'grid\.0\.models': this list is empty; give at least one$"),
 }
 
 
@@ -246,6 +258,11 @@ def test_a_typo_in_the_study_file(fault: str, study: Path, command: CommandLine)
     assert complaint.startswith(str(study))
     assert re.search(expected, complaint), complaint
     nothing_made(study)
+
+
+def test_a_study_file_of_another_kind(archive: Path, command: CommandLine) -> None:
+    complaint = command.complaint("study", "plan", archive / "index.bin")
+    assert complaint == f"{archive / 'index.bin'}: this is not TOML: it is not written in UTF-8; save it so"
 
 
 def test_a_study_file_that_is_not_there(tmp_path: Path, command: CommandLine) -> None:
@@ -320,6 +337,21 @@ def test_a_damaged_ecg_in_the_archive(archive: Path, tmp_path: Path, command: Co
     assert out == f"{ecgs:,} ECGs checked, 1 damaged\n  damaged: {Archive(archive).ids[2]}\n"
 
 
+def test_a_file_where_a_folder_should_be(hospital: Hospital, study: Path, command: CommandLine) -> None:
+    content = study.read_bytes()
+    assert command.complaint("study", "run", study, "--set", f"out={study}").startswith(f"{study}: ")
+    assert command.complaint("ingest", hospital.ecg, "--archive", study).startswith(f"{study}")
+    assert study.read_bytes() == content
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(study: Path, command: CommandLine) -> None:
+    code, out, err = command.run("study", "run", study, "--set", "training.device=cuda")
+    assert (code, out) == (2, "")
+    wanted = """precordial: key 'training.device': PyTorch finds no GPU here; set it to "auto" or "cpu", """
+    assert err.splitlines()[-1].startswith(wanted)
+
+
 def test_what_has_not_been_made_yet(study: Path, command: CommandLine) -> None:
     cohort = study.parent / "s-work" / "cohort"
     for words in (("cohort", "flow"), ("report",)):
@@ -328,7 +360,8 @@ def test_what_has_not_been_made_yet(study: Path, command: CommandLine) -> None:
         assert complaint.endswith(": there is no cohort here; build the cohort again: precordial cohort build")
     command.run("cohort", "build", study)
     complaint = command.complaint("report", study)
-    assert complaint.startswith(str(cohort.parent / "results.csv"))
+    results = cohort.parent / "results.csv"
+    assert complaint == f"{results}: the study has no results yet; precordial study run {study}"
 
 
 def test_single_bad_files_are_rejected_and_stop_nothing(
@@ -383,6 +416,7 @@ def test_an_archive_without_a_usable_ecg(tmp_path: Path, study: Path, command: C
     [
         (("ingest", "--archiv", "a"), "No such option: --archiv"),
         (("ingest", "x", "--archive", "y", "--workers", "two"), "Invalid value for '--workers'"),
+        (("ingest", "x", "--archive", "y", "--workers", "0"), "Invalid value for '--workers'"),
         (("ingest",), "Missing argument"),
         (("archiv",), "No such command 'archiv'"),
         (("study", "runn", "s.toml"), "No such command 'runn'"),
@@ -390,7 +424,7 @@ def test_an_archive_without_a_usable_ecg(tmp_path: Path, study: Path, command: C
 )
 def test_wrong_words(words: Sequence[str], expected: str, command: CommandLine) -> None:
     code, out, err = command.run(*words)
-    assert code == 2
+    assert (code, out) == (2, "")
     assert expected in err
     assert "Traceback" not in err
     assert len(err.splitlines()) <= 5

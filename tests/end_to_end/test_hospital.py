@@ -291,10 +291,10 @@ def test_the_results_are_complete_and_count_what_they_are_of(chain: Chain, cohor
         assert low <= high
         assert math.isfinite(value)
         assert row["level"] == "0.95"
-    value = {key: float(row["value"]) for key, row in zip(keys, results, strict=True)}
+    values = {key: float(row["value"]) for key, row in zip(keys, results, strict=True)}
     for split in target_splits:
-        difference = value["finetune", split, "AMI", "auc"] - value["scratch", split, "AMI", "auc"]
-        assert value["difference", split, "AMI", "auc_difference"] == pytest.approx(difference)
+        difference = values["finetune", split, "AMI", "auc"] - values["scratch", split, "AMI", "auc"]
+        assert values["difference", split, "AMI", "auc_difference"] == pytest.approx(difference)
 
 
 def test_the_aucs_are_those_of_the_predictions_counted_pair_by_pair(chain: Chain) -> None:

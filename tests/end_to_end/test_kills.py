@@ -26,6 +26,7 @@ from precordial.archive import Archive, ingest
 from precordial.archive.layout import COMMIT, ROW
 from precordial.cohort import Cohort
 from precordial.ecg import EIGHT
+from precordial.files import append_durably
 from precordial.models import load_tensors
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for child processes in /proc")
@@ -64,6 +65,10 @@ class Working:
             assert time.monotonic() < end, "no progress"
             time.sleep(0.0002)
 
+    def has_workers(self) -> bool:
+        """Whether both worker processes of an ingest are there."""
+        return len(children(self.process.pid)) >= 2
+
     def stop(self, by: signal.Signals) -> str:
         """Stop it, make sure that it was at work until then and that its workers go too; return its stderr."""
         workers = children(self.process.pid)
@@ -96,6 +101,12 @@ def alive(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     everyone = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [one for one in everyone if stat(one)[1:2] == [str(pid)]]
+
+
+def grows(measure: Callable[[], int]) -> Callable[[], bool]:
+    """Whether something is more than it is now."""
+    now = measure()
+    return lambda: measure() > now
 
 
 def check_one_line(said: str) -> None:
@@ -145,19 +156,19 @@ def test_a_killed_ingest_loses_nothing_and_ends_as_the_uninterrupted_one(
     kept: list[str] = []
     workers_seen = 0
     for by in (signal.SIGINT, *[signal.SIGKILL] * kills):
-        rows, ecgs = size(index), size(signals)
+        commit, samples = grows(lambda: size(index)), grows(lambda: size(signals))
         working = Working(*command, "--archive", cut)
         moment = chance.choice(["working", "after a commit", "in a commit"])
         print(by.name, moment)
         if moment == "working":
-            working.wait_until(lambda: len(children(working.process.pid)) >= 2)
+            working.wait_until(working.has_workers)
             time.sleep(chance.uniform(0, 0.5))
         elif moment == "after a commit":
-            working.wait_until(lambda: size(index) > rows)
+            working.wait_until(commit)
             time.sleep(chance.uniform(0, 0.05))
         else:  # the samples are on their way, their rows are not
-            working.wait_until(lambda: size(signals) > ecgs)
-        workers_seen += len(children(working.process.pid)) >= 2
+            working.wait_until(samples)
+        workers_seen += working.has_workers()
         said = working.stop(by)
         if by == signal.SIGINT:
             check_one_line(said)
@@ -185,8 +196,6 @@ def test_ctrl_c_in_the_middle_of_a_commit_writes_nothing_twice(
     at: int, tmp_path: Path, wfdb_record: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A commit makes four appends: rejects, samples, texts, rows. Ctrl-C is heard when one of them returns."""
-    from precordial.archive import writer
-
     draw = np.random.default_rng(0)
     (tmp_path / "ecg").mkdir()
     for k in range(6):
@@ -194,16 +203,15 @@ def test_ctrl_c_in_the_middle_of_a_commit_writes_nothing_twice(
         units[0, : 1000 * (k == 2)] = 7
         wfdb_record(tmp_path / "ecg", units, name=f"r{k}", leads=EIGHT, rate=100)
     ingest(tmp_path / "ecg", tmp_path / "whole", rate=100, workers=1)
-    appends = []
+    appends: list[str] = []
 
     def interrupted(path: Path, data: bytes) -> None:
-        append(path, data)
+        append_durably(path, data)
         appends.append(path.name)
         if len(appends) == at + 1:
             raise KeyboardInterrupt
 
-    append = writer.append_durably
-    monkeypatch.setattr(writer, "append_durably", interrupted)
+    monkeypatch.setattr("precordial.archive.writer.append_durably", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ingest(tmp_path / "ecg", tmp_path / "cut", rate=100, workers=1)
     monkeypatch.undo()
@@ -292,9 +300,9 @@ def test_a_killed_study_repeats_no_epoch_and_ends_as_the_uninterrupted_one(
     epochs: dict[str, int] = {}
     done: dict[str, tuple[int, int]] = {}
     for by in (signal.SIGINT, *[signal.SIGKILL] * kills):
-        lines = lines_of(runs)
+        epoch = grows(lambda: lines_of(runs))
         working = Working(*command)
-        working.wait_until(lambda: lines_of(runs) > lines)
+        working.wait_until(epoch)
         time.sleep(chance.uniform(0, 0.5))
         said = working.stop(by)
         if by == signal.SIGINT:

@@ -49,7 +49,7 @@ def infarctions(data: Path, only: set[str] | None = None) -> dict[str, bool]:
 
 
 def check_cohort(outcome: StudyOutcome, patients: dict[str, bool]) -> None:
-    """Cases and twice as many others are target, all others source; nobody is both; the newest are the temporal test."""
+    """Cases and twice as many others are target, everyone else is source; the newest ECGs are the temporal test."""
     cohort = outcome.cohort
     of_target = cohort.select(role="target")
     target = set(of_target.patient_id.tolist())
@@ -121,10 +121,11 @@ def test_509_recordings_through_all_four_models(shared_data: Path, tmp_path: Pat
     changes = []
     for model in models:
         n = 1 if model == "rn-33m" else 2
+        stage = f"epochs = {n}, peak = 5e-4"
         changes += [
-            f"training.models.{model}.source=[{{epochs = {n}, peak = 5e-4}}]",
-            f"training.models.{model}.scratch=[{{epochs = {n}, peak = 5e-4}}]",
-            f"training.models.{model}.target=[{{epochs = {n}, peak = 1e-3, trains = 'head'}}, {{epochs = {n}, peak = 1e-5}}]",
+            f"training.models.{model}.source=[{{{stage}}}]",
+            f"training.models.{model}.scratch=[{{{stage}}}]",
+            f"training.models.{model}.target=[{{{stage}, trains = 'head'}}, {{{stage}}}]",
         ]
     records = shared_data / "ptbxl" / "records500"
     study = the_study(

@@ -264,6 +264,9 @@ def test_nothing_to_ingest_is_said_in_one_line(tmp_path: Path, prepare: object, 
 def test_an_archive_keeps_its_rate(tmp_path: Path) -> None:
     folder_of_records(tmp_path / "ecg", 1)
     ingest(tmp_path / "ecg", tmp_path / "a", rate=100)
+    assert ingest(tmp_path / "ecg", tmp_path / "a").skipped == 1
+    with pytest.raises(ArchiveError, match="an archive has 500 or 100 Hz, not 250"):
+        ingest(tmp_path / "ecg", tmp_path / "b", rate=250)
     with pytest.raises(ArchiveError, match="the archive holds 1000 samples at 100 Hz, not 5000 at 500 Hz"):
         ingest(tmp_path / "ecg", tmp_path / "a", rate=500)
 
@@ -287,7 +290,8 @@ def test_the_authors_rules_squeeze_and_look_at_the_median(tmp_path: Path, muse_x
     assert (paper.added, paper.rejected) == (2, {"too-short": 1})
     assert (authors.added, authors.rejected) == (2, {"bad-checksum": 1})
     with pytest.raises(ArchiveError, match="by the rules 'authors-code', not 'paper'"):
-        ingest(folder, tmp_path / "authors")
+        ingest(folder, tmp_path / "authors", rules="paper")
+    assert ingest(folder, tmp_path / "authors").skipped == 3  # an archive keeps its rules
     flags = {row["source"]: Flag(row["flags"]) for row in Archive(tmp_path / "authors").table().to_dicts()}
     assert Flag.RESAMPLED in flags["long.xml"]
     assert Flag.CROPPED not in flags["long.xml"]

@@ -157,11 +157,13 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         (f"id,label\n{7:016x},1\n", r"none of the 1 rows .* has an ECG"),
         (f"id,label\n{0:016x},1\n{0:016x},1\n", r"row 3: this row is about the same ECG as row 2"),
         (f"id,label\n{0:016x},\n", "no ECG has a label"),
+        (f"id,label,years\n{0:016x},1,300\n", r"row 2, column 'years': this is no age from 0 to 125 years.*write 90"),
     ],
 )
 def test_faults_of_a_table(tmp_path: Path, text: str, problem: str) -> None:
     text = "".join(line + (",patient_id\n" if i == 0 else ",P\n") for i, line in enumerate(text.splitlines()))
-    settings = labels_file(tmp_path, text, {"ecg_id": "id"})
+    columns = {"ecg_id": "id"} | ({"age": "years"} if "years" in text else {})
+    settings = labels_file(tmp_path, text, columns)
     with pytest.raises(RegisterError, match=problem):
         build_cohort(settings, archive("1.hea", recorded_at=[START]))
 

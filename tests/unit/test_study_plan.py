@@ -77,8 +77,7 @@ def test_the_cohort_is_part_of_the_id_and_names_are_not(tmp_path: Path) -> None:
 def test_the_authors_code_changes_what_recipe_md_says(tmp_path: Path) -> None:
     text = 'name = "s"\nrules = "authors-code"\n[[grid]]\nmodels = ["cnn-20k", "rn-900k"]\npretraining = ["age"]\n'
     runs = {(run.model, run.kind): run for run in make_plan(study(tmp_path, text)).runs}
-    assert runs["cnn-20k", "finetune"].head == "target-authors"
-    assert runs["rn-900k", "finetune"].head == "target"
+    assert runs["cnn-20k", "finetune"].head == runs["rn-900k", "finetune"].head == "target-authors"
     assert (runs["rn-900k", "pretrain"].schedule_per, runs["rn-900k", "pretrain"].crop_per) == ("epoch", "batch")
     assert runs["cnn-20k", "pretrain"].schedule_per == "step"
     assert runs["cnn-20k", "finetune"].stages[0].awake == ("dropout",)
@@ -142,7 +141,11 @@ def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
             MINIMAL + REGISTERS + 'separater = ";"\n',
             "key 'cohort.diagnoses.separater': there is no such key; did you mean 'separator'?",
         ),
-        (MINIMAL + '[cohort]\nkind = "registry"\n', "key 'cohort'"),
+        (MINIMAL + '[cohort]\nkind = "registry"\n', """key 'cohort.kind': it must be "registers" or "labels";"""),
+        (MINIMAL + "[cohort]\nseed = 1\n", """key 'cohort.kind': it must be "registers" or "labels";"""),
+        (MINIMAL + '[cohort]\nkind = "labels"\n', "key 'cohort': give either table, a file of your own, or dataset"),
+        ("seeds = []\n" + MINIMAL, "key 'seeds': this list is empty; give at least one"),
+        (MINIMAL + "[training.models.cnn-20k]\nscratch = []\n", "scratch': this list is empty; give at least one"),
         (
             MINIMAL + "[training.models.cnn-20k]\nscratch = [{ epochs = 3, peek = 0.1 }]\n",
             "key 'training.models.cnn-20k.scratch.0.peek': there is no such key; did you mean 'peak'?",

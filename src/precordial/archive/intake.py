@@ -20,6 +20,7 @@ from typing import Literal
 
 import numpy as np
 
+from precordial.archive.layout import Manifest, read_manifest
 from precordial.archive.writer import ArchiveWriter, Key, Rejected, Taken, to_units
 from precordial.ecg import SECONDS, normalise
 from precordial.errors import ArchiveError, PrecordialError, UnusableEcg
@@ -55,8 +56,8 @@ def ingest(
     sources: str | Path | Sequence[str | Path],
     archive: str | Path,
     *,
-    rate: int = 500,
-    rules: Literal["paper", "authors-code"] = "paper",
+    rate: int | None = None,
+    rules: Literal["paper", "authors-code"] | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> IngestSummary:
@@ -69,9 +70,10 @@ def ingest(
     Args:
         sources: files or folders, searched recursively.
         archive: folder of the archive; made if absent.
-        rate: Hz of a new archive (500 or 100); every ECG is resampled to it where it differs. Ten seconds are kept.
-        rules: by which files are rejected. The authors' code also rejects a file for a faulty Median beat, and squeezes
-            a recording of any length into ten seconds.
+        rate: Hz of the archive, 500 or 100; every ECG is resampled to it where it differs, and ten seconds are kept.
+            None: what an archive has that is there already, 500 for a new one.
+        rules: by which files are rejected; None: as the archive's, "paper" for a new one. The authors' code also
+            rejects a file for a faulty Median beat, and squeezes a recording of any length into ten seconds.
         workers: processes; by default one per core. Call `ingest` with more than one from under
             ``if __name__ == "__main__":``, as any program that starts processes.
         progress: called with (files done, files in all).
@@ -85,10 +87,13 @@ def ingest(
     started = time.monotonic()
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
     jobs = list(find_files([Path(path) for path in paths], archive=Path(archive)))
-    samples = rate * SECONDS
+    old = read_manifest(Path(archive)) if (Path(archive) / "archive.json").exists() else Manifest()
+    rate, rules = rate or old.rate, rules or old.rules
+    if rate not in (500, 100):
+        raise ArchiveError(f"an archive has 500 or 100 Hz, not {rate}", remedy="give one of them as rate")
     added = 0
     rejected: dict[str, int] = {}
-    with ArchiveWriter(Path(archive), rate=rate, samples=samples, rules=rules) as writer:
+    with ArchiveWriter(Path(archive), rate=rate, samples=rate * SECONDS, rules=rules) as writer:
         todo = [job for job in jobs if job[1] not in writer.keys]
         skipped = done = len(jobs) - len(todo)
         for results in _work(

@@ -19,7 +19,7 @@ import json
 import zlib
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class Manifest(BaseModel):
     samples: int = 5000
     leads: tuple[str, ...] = EIGHT
     shard: int = SHARD
-    rules: str = "paper"  # by which files were rejected, see `ingest`
+    rules: Literal["paper", "authors-code"] = "paper"  # by which files were rejected, see `ingest`
     made_by: str = ""
 
     @property

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from precordial.ecg import Ecg, Flag
 from precordial.errors import ArchiveError
 from precordial.files import append_durably, hold_folder, write_atomic
 
+Rules = Literal["paper", "authors-code"]
 Key = tuple[str, int, int]  # source file, size, modification time: how a finished file is known again
 
 
@@ -95,7 +96,7 @@ class ArchiveWriter:
         PrecordialError: another process is writing, or the archive has another rate or length.
     """
 
-    def __init__(self, path: Path, *, rate: int, samples: int, rules: str = "paper") -> None:
+    def __init__(self, path: Path, *, rate: int, samples: int, rules: Rules = "paper") -> None:
         self.path = path
         (path / "signals").mkdir(parents=True, exist_ok=True)
         self._lock = hold_folder(path, "writing to this archive")

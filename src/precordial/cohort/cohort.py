@@ -41,7 +41,7 @@ COLUMNS: dict[str, str] = {
     "age_source": "text",
     "sex_source": "text",
 }
-_REBUILD = "build the cohort again: precordial cohort build"
+_REBUILD = "build it: precordial cohort build STUDY.toml"
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ TYPES: dict[str, Kind] = {
     "age": "number",
     "label": "number",
 }
+OLDEST = 125
 _EMPTY = {"date": pl.Datetime("us"), "number": pl.Float64(), "text": pl.String()}
 
 
@@ -111,6 +112,16 @@ def _read(table: TableSettings, key: str) -> pl.DataFrame:
         date_format=table.date_format,
         key=f"{key}.columns",
     )
+    outside = ~read["age"].is_between(0, OLDEST) if "age" in mapped else pl.Series([False])
+    wrong = outside.fill_null(False).arg_true()
+    if len(wrong):
+        raise RegisterError(
+            f"this is no age from 0 to {OLDEST} years",
+            file=table.file,
+            row=int(read["row"][int(wrong[0])]),
+            column=mapped["age"],
+            remedy="correct it or leave the cell empty; PTB-XL's 300 means above 89: write 90",
+        )
     missing = [pl.lit(None, _EMPTY[kind]).alias(name) for name, kind in types.items() if name not in mapped]
     return read.with_columns(missing)
 

@@ -61,7 +61,7 @@ def write_report(folder: str | Path, tables: Mapping[str, Table], *, flow: str =
     Returns:
         The files written, each whole or not at all.
     """
-    texts = {"flow.txt": flow} if flow else {}
+    texts = {"flow.txt": flow.rstrip("\n") + "\n"} if flow else {}
     for name, table in tables.items():
         texts |= {f"{name}.txt": table.text(), f"{name}.csv": table.csv()}
     for file, text in texts.items():

@@ -89,6 +89,13 @@ def prepare_archive(study: Study, watcher: Watcher) -> Archive:
             key="archive.rate",
             remedy=f"set it to {archive.rate}, or give another archive",
         )
+    if archive.manifest.rules != study.rules:
+        raise SettingsError(
+            f"files were taken into the archive by the rules '{archive.manifest.rules}', not '{study.rules}'",
+            file=study.archive_path,
+            key="rules",
+            remedy="ingest the files into another archive",
+        )
     if len(archive) == 0:
         raise SettingsError(
             "the archive holds no usable ECG",

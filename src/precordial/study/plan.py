@@ -84,7 +84,7 @@ def target_run(
         task="label",
         fraction=fraction,
         stages=stages,
-        head="target-authors" if authors and model == "cnn-20k" else "target",
+        head="target-authors" if authors else "target",
         parent=parent,
     )
 

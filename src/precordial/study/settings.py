@@ -77,9 +77,11 @@ class GridSettings(Settings):
         target_fractions: shares of the target's training patients; empty: pre-training only.
     """
 
-    models: Tuple[ModelName]
-    pretraining: Tuple[Literal["none", "age", "sex", "age-sex"]] = ("none", "age", "sex", "age-sex")
-    source_fractions: Tuple[FractionText] = ("1",)
+    models: Tuple[ModelName] = Field(min_length=1)
+    pretraining: Tuple[Literal["none", "age", "sex", "age-sex"]] = Field(
+        ("none", "age", "sex", "age-sex"), min_length=1
+    )
+    source_fractions: Tuple[FractionText] = Field(("1",), min_length=1)
     target_fractions: Tuple[FractionText] = ("1",)
 
 
@@ -93,9 +95,9 @@ class StageLists(Settings):
         batch: ECGs in a step, for this model.
     """
 
-    source: Tuple[Stage] | None = None
-    scratch: Tuple[Stage] | None = None
-    target: Tuple[Stage] | None = None
+    source: Tuple[Stage] | None = Field(None, min_length=1)
+    scratch: Tuple[Stage] | None = Field(None, min_length=1)
+    target: Tuple[Stage] | None = Field(None, min_length=1)
     batch: int | None = Field(default=None, ge=2)
 
 
@@ -151,10 +153,10 @@ class Study(Settings):
     label: str = "AMI"
     rules: Literal["paper", "authors-code"] = "paper"
     out: PathText | None = None
-    seeds: Tuple[int] = (0,)
+    seeds: Tuple[int] = Field((0,), min_length=1)
     archive: ArchiveSettings = ArchiveSettings()
     cohort: CohortSettings | None = None
-    grid: Tuple[GridSettings]
+    grid: Tuple[GridSettings] = Field(min_length=1)
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
@@ -200,7 +202,7 @@ def load_study(path: str | Path, overrides: typing.Sequence[str] = ()) -> Study:
     try:
         study = Study.model_validate(data)
     except ValidationError as error:
-        raise _explain(error, data, path) from None
+        raise _explain(error, data, path, overrides) from None
     return _resolve(study, path.resolve().parent)
 
 
@@ -235,7 +237,9 @@ def _override(data: dict[str, Any], text: str) -> None:
         raise SettingsError("there is no such place in the study", key=key, remedy="check the dotted key") from None
 
 
-def _explain(error: ValidationError, data: dict[str, Any], path: Path) -> SettingsError:
+def _explain(
+    error: ValidationError, data: dict[str, Any], path: Path, overrides: typing.Sequence[str]
+) -> SettingsError:
     """The first fault as one line: dotted key, what is wrong, and the nearest right name."""
     # A key that is not known is the cause of one that is missing: it is named first.
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
@@ -259,9 +263,14 @@ def _explain(error: ValidationError, data: dict[str, Any], path: Path) -> Settin
         remedy = f"did you mean '{near[0]}'?" if near else remedy
     elif first["type"] == "missing":
         problem, remedy = "this key is missing", "add it"
+    elif first["type"] == "too_short":
+        problem, remedy = "this list is empty", "give at least one"
+    elif first["type"] == "tuple_type":
+        problem = "this must be a list"
     elif first["type"].startswith("union_tag"):
         key, problem = f"{key}.kind", 'it must be "registers" or "labels"'
-    return SettingsError(problem, file=path, key=key, remedy=remedy)
+    blamed = [override for override in overrides if key.startswith(override.partition("=")[0])]
+    return SettingsError(problem, file=f"--set {blamed[0]}" if blamed else path, key=key, remedy=remedy)
 
 
 def _known_keys(kind: Any, seen: set[Any] | None = None) -> set[str]:
