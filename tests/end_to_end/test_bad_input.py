@@ -300,9 +300,9 @@ def test_nothing_to_ingest(tmp_path: Path, command: CommandLine) -> None:
     assert not (tmp_path / "archive").exists()
 
 
-def test_a_rate_that_no_archive_has(tmp_path: Path, command: CommandLine) -> None:
-    complaint = command.complaint("ingest", tmp_path, "--archive", tmp_path / "archive", "--rate", "250")
-    assert complaint == "an archive has 500 or 100 Hz, not 250; give --rate 500 or --rate 100"
+def test_a_rate_that_no_archive_has(hospital: Hospital, tmp_path: Path, command: CommandLine) -> None:
+    complaint = command.complaint("ingest", hospital.ecg, "--archive", tmp_path / "archive", "--rate", "250")
+    assert complaint.startswith("an archive has 500 or 100 Hz, not 250; give ")
     assert not (tmp_path / "archive").exists()
 
 
@@ -357,7 +357,7 @@ def test_what_has_not_been_made_yet(study: Path, command: CommandLine) -> None:
     for words in (("cohort", "flow"), ("report",)):
         complaint = command.complaint(*words, study)
         assert complaint.startswith(str(cohort))
-        assert complaint.endswith(": there is no cohort here; build the cohort again: precordial cohort build")
+        assert complaint.endswith(": there is no cohort here; build it: precordial cohort build STUDY.toml")
     command.run("cohort", "build", study)
     complaint = command.complaint("report", study)
     results = cohort.parent / "results.csv"

@@ -356,7 +356,7 @@ def test_a_second_call_trains_nothing(chain: Chain) -> None:
 def test_plan_and_status_say_what_is_to_do_and_what_is_done(chain: Chain) -> None:
     *runs, total = chain.said["plan"].stdout.splitlines()
     assert [line.split()[0] for line in runs] == ["pretrain", "scratch", "finetune"]
-    assert "1 pre-trainings, 1 trainings from scratch, 1 fine-tunings; 3 trainings in all, 4 epochs" in total
+    assert "1 pre-training, 1 training from scratch, 1 fine-tuning; 3 trainings in all, 4 epochs" in total
     *states, done = chain.said["status"].stdout.splitlines()
     assert [line.split()[:2] for line in states] == [["done", "1/1"], ["done", "1/1"], ["done", "2/2"]]
     assert done == "3 of 3 trainings done"

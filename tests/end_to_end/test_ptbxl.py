@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,3 +142,4 @@ def test_509_recordings_through_all_four_models(shared_data: Path, tmp_path: Pat
     check_cohort(outcome, infarctions(shared_data / "ptbxl", at_hand))
     assert [run.kind for run in outcome.plan.runs].count("finetune") == 4
     check_results(outcome, models, ["none", "age-sex"])
+    shutil.rmtree(study.folder)  # 2 GB, most of it rn-33m with its optimiser
