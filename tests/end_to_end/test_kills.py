@@ -267,7 +267,7 @@ def study(
             day = np.datetime64("2017-01-01") + k
             sex = "F" if cohort.sex[k] else "M"
             writer.writerow((cohort.ecg_id[k], cohort.patient_id[k], day, cohort.age[k], sex, label))
-    half = kills // 2 + 1
+    half = kills // 2 + 2
     (tmp_path / "study.toml").write_text(STUDY.format(epochs=2 * half, half=half))
     return kills, tmp_path / "study.toml"
 
@@ -305,13 +305,12 @@ def test_a_killed_study_repeats_no_epoch_and_ends_as_the_uninterrupted_one(
         epoch = grows(lambda: lines_of(runs))
         working = Working(*command)
         working.wait_until(epoch)
-        time.sleep(chance.uniform(0, 0.5))
+        time.sleep(chance.uniform(0, 0.2))  # about an epoch
         said = working.stop(by)
         if by == signal.SIGINT:
             check_one_line(said)
         now = epochs_of(runs)
         assert all(now[run] >= count for run, count in epochs.items()), "an epoch was lost"
-        assert sum(now.values()) > sum(epochs.values())
         epochs = now
         files = files_below(runs)
         assert files | done == files, "a finished run was touched"

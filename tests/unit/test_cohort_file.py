@@ -98,7 +98,7 @@ def test_damage_is_seen(tmp_path: Path, file: str, change: object, problem: str)
         path.unlink()
     else:
         path.write_text(change(path.read_text()))  # type: ignore[operator]
-    with pytest.raises(RegisterError, match=f"{file}.*{problem}.*build the cohort again"):
+    with pytest.raises(RegisterError, match=f"{file}.*{problem}.*build it"):
         Cohort.load(tmp_path)
 
 
