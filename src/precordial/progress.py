@@ -43,9 +43,7 @@ class ConsoleWatcher(Watcher):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
-        self._run: TrainingRun | None = None
         self._last_line = time.monotonic()
-        self._number = (0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +66,6 @@ class ConsoleWatcher(Watcher):
 
     def run_begins(self, number: int, total: int, run: TrainingRun) -> None:
         """Say which training begins."""
-        self._number, self._run = (number, total), run
         self.note(f"training {number} of {total}: {run.describe()}")
 
     def step(self, step: Step) -> None:
