@@ -3,13 +3,15 @@
     python docs/make_pictures.py
 
 ``docs/images/demo.png`` shows the results of the demo and needs ``work/demo`` (``make demo`` makes it);
-``docs/images/ecg.png`` shows one synthetic ECG.
+``docs/images/ecg.png`` shows one synthetic ECG, and ``docs/images/twin-*.png`` what the hearts of the synthetic
+hospital may have.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,63 +19,25 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from numpy.typing import NDArray
 from PIL import Image
 
 from precordial.cohort import Cohort
-from precordial.ecg import TWELVE, twelve_leads
+from precordial.ecg import twelve_leads
 from precordial.evaluation import Predictions, Row, read_results
-from precordial.report.tables import MODELS, PRETRAINING, TESTS
+from precordial.report import ecg_figure
+from precordial.report.figures import Curve, draw_roc
+from precordial.report.style import LOOKS, STYLE, name_of, series_of
+from precordial.report.tables import TESTS
 from precordial.study.results import age_sex_baseline
 from precordial.twin import Infarctions, synthetic_ecgs
+from precordial.twin.heart import TERRITORIES, beats
+from precordial.twin.persons import draw_persons
+from precordial.twin.signal import record
 
 REPOSITORY = Path(__file__).parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
 WIDTH = 8.0  # inches; at 200 dpi twice the 800 px at which the pages show them
 DPI = 200
-
-# Okabe and Ito's colours, told apart by all kinds of colour vision; the markers say the same once more.
-LOOKS = {
-    "none": ("#0072B2", "s"),
-    "age": ("#009E73", "^"),
-    "sex": ("#CC79A7", "v"),
-    "age-sex": ("#D55E00", "o"),
-    "baseline": ("#777777", "D"),
-}
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-}
-
-
-def series_of(row: Row) -> str:
-    """Which series a row belongs to: its pre-training, or the baseline."""
-    return "baseline" if row.kind == "baseline" else row.pretraining
-
-
-def name_of(row: Row) -> str:
-    """A series in words."""
-    if row.kind == "baseline":
-        return "Age and sex alone"
-    model, pretraining = MODELS.get(row.model, row.model), PRETRAINING[row.pretraining].lower()
-    return f"{model}, {pretraining if row.pretraining == 'none' else f'pre-trained on {pretraining}'}"
-
-
-def roc(truth: NDArray[np.float64], score: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # ties move together
-    positive = np.cumsum(truth[order])[last]
-    negative = 1 + last - positive
-    return np.append(0, negative / negative[-1]), np.append(0, positive / positive[-1])
 
 
 def draw_demo(study: Path, picture: Path) -> None:
@@ -84,21 +48,16 @@ def draw_demo(study: Path, picture: Path) -> None:
     combined.sort(key=lambda row: list(LOOKS).index(series_of(row)))
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.7), width_ratios=(1, 1.12), layout="constrained")
+        curves = []
         for row in combined:
             if row.kind == "baseline":
                 table = age_sex_baseline(Cohort.load(study / "cohort"))
             else:
                 table = Predictions.load(study / "runs" / row.run / "predictions.csv")
             tests = table.rows(np.isin(table.split, ("random_test", "temporal_test")))
-            colour, marker = LOOKS[series_of(row)]
-            line = "--" if row.kind == "baseline" else "-"
-            left.plot(*roc(tests.truth, tests.score), line, color=colour, linewidth=1.6)
-            look = f"{line}{marker}"  # in the legend with the marker of the right side
-            left.plot([], [], look, color=colour, linewidth=1.6, markersize=5, label=f"{name_of(row)}\n{row.estimate}")
-        left.plot((0, 1), (0, 1), color="#bbbbbb", linewidth=0.8, zorder=0)
-        left.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="1 − specificity", ylabel="sensitivity")
+            curves.append(Curve(tests.truth, tests.score, series_of(row), f"{name_of(row)}\n{row.estimate}"))
+        draw_roc(left, curves)
         left.set_title("ROC curves, both test sets together")
-        left.legend(loc="lower right", fontsize=7, handlelength=2.6, frameon=True, framealpha=0.9, edgecolor="none")
         _intervals(right, rows, combined)
         _write(figure, picture)
 
@@ -123,46 +82,76 @@ def _intervals(axes: Axes, rows: list[Row], order: list[Row]) -> None:
     axes.set(xlabel="AUC with 95 % interval", title="By test set (events of ECGs)")
 
 
-def draw_ecg(picture: Path) -> None:
-    """Twelve leads on paper: three rows of four leads, 2.5 s each, and lead II as the rhythm strip below."""
-    rate = 500
+def draw_example(picture: Path) -> None:
+    """Twelve leads of a synthetic ECG on paper."""
     infarction = Infarctions(np.array([2], np.int8), np.array([0.28], np.float32), np.array([2.0], np.float32))
-    signal = twelve_leads(synthetic_ecgs([62], [0], infarction, seed=5, rate=rate)[0])
-    lead = dict(zip(TWELVE, signal, strict=True))
-    layout = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
-    left, width, height = 12, 267, 110  # mm
-    baselines = (90, 65, 40, 13)  # mm from below
-    quarter = signal.shape[1] // 4
+    leads = twelve_leads(synthetic_ecgs([62], [0], infarction, seed=5, rate=500)[0])
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(WIDTH, WIDTH * height / width))
-        axes = figure.add_axes((0, 0, 1, 1))
-        _paper(axes, width, height)
-        ink: dict[str, Any] = {"color": "black", "linewidth": 0.75}
-        for row, base in zip(layout, baselines, strict=False):
-            for column, name in enumerate(row):
-                part = slice(column * quarter, (column + 1) * quarter)
-                x = left + np.arange(part.start, part.stop) / rate * 25
-                axes.plot(x, base + 10 * lead[name][part], **ink)
-                axes.text(x[0] + 1.5, base + 8.5, name, fontsize=8, weight="bold")
-                if column:
-                    axes.plot((x[0], x[0]), (base - 1.5, base + 1.5), **ink)
-        axes.plot(left + np.arange(signal.shape[1]) / rate * 25, baselines[3] + 10 * lead["II"], **ink)
-        axes.text(left + 1.5, baselines[3] + 8.5, "II", fontsize=8, weight="bold")
-        for base in baselines:  # 1 mV for 0.2 s
-            axes.plot((3, 4.5, 4.5, 9.5, 9.5, 11), np.array((0, 0, 10, 10, 0, 0)) + base, **ink)
-        axes.text(width - 3, 2.5, "25 mm/s   10 mm/mV   synthetic", fontsize=7, ha="right")
+        figure = plt.figure(figsize=(WIDTH, WIDTH * ecg_figure.HEIGHT / ecg_figure.WIDTH))
+        ecg_figure.draw_ecg(figure.add_axes((0, 0, 1, 1)), leads, 500, note="synthetic")
         _write(figure, picture)
 
 
-def _paper(axes: Axes, width: int, height: int) -> None:
-    """ECG paper: a line each mm, a heavier one each 5 mm."""
-    axes.set(xlim=(0, width), ylim=(0, height), facecolor="#fffaf8")
-    axes.set_axis_off()
-    axes.add_patch(mpl.patches.Rectangle((0, 0), width, height, color="#fffaf8", zorder=-3))
-    for step, colour, thickness in ((1, "#f8dcd6", 0.35), (5, "#eeb5aa", 0.6)):
-        lines = [((x, 0), (x, height)) for x in range(0, width + 1, step)]
-        lines += [((0, y), (width, y)) for y in range(0, height + 1, step)]
-        axes.add_collection(LineCollection(lines, colors=colour, linewidths=thickness, zorder=-2 + step / 10))
+@dataclass(frozen=True)
+class Example:
+    """One synthetic ECG of the docs: whose it is, and what is wrong with the heart."""
+
+    words: str
+    age: float
+    female: bool
+    seed: int
+    condition: dict[str, Any] = field(default_factory=dict)
+    infarction: tuple[str, float, float] = ("none", 0.0, 0.0)
+
+
+EXAMPLES = {
+    "man-25": Example("Healthy man of 25", 25, False, 1),
+    "woman-70": Example("Healthy woman of 70", 70, True, 2),
+    "early-repolarisation": Example("Early repolarisation", 28, False, 3, {"early_repolarisation": 0.14}),
+    "hypertrophy": Example("Left-ventricular hypertrophy with strain", 66, False, 4, {"hypertrophy": 0.9}),
+    "right-block": Example("Right bundle-branch block", 72, False, 5, {"bundle_branch": 1}),
+    "left-block": Example("Left bundle-branch block", 70, True, 26, {"bundle_branch": 2}),
+    "ectopics": Example("Ventricular premature beats", 63, False, 47, {"ectopy": (0, 10)}),
+    "anterior": Example("Anterior infarction, 2 hours old", 58, False, 8, {}, ("anterior", 0.35, 2)),
+    "inferior": Example("Inferior infarction, 2 hours old", 61, True, 9, {}, ("inferior", 0.25, 2)),
+    "subendocardial": Example("Subendocardial infarction, 3 hours old", 69, False, 10, {}, ("subendocardial", 0.2, 3)),
+    "anterior-late": Example("Anterior infarction, 30 hours old", 58, False, 8, {}, ("anterior", 0.35, 30)),
+    "inferior-old": Example("Inferior infarction, 3 years old", 64, True, 9, {}, ("inferior", 0.25, 26_000)),
+}
+
+
+def draw_twin(example: Example, picture: Path) -> None:
+    """One synthetic ECG on paper, its true values above it."""
+    rng = np.random.default_rng(example.seed)
+    age, sex = np.array([example.age]), np.array([int(example.female)])
+    persons = draw_persons(age, sex, rng)
+    # Half as far from the mean as people are: the pictures show conditions, not the spread of people.
+    halves = {name: getattr(persons, name) / 2 for name in ("traits", "loops", "torso", "coronaries")}
+    healthy = {"early_repolarisation": 0, "hypertrophy": 0, "bundle_branch": 0, "ectopy": (0, 0)}
+    wanted = {
+        name: np.array([value], getattr(persons, name).dtype) for name, value in (healthy | example.condition).items()
+    }
+    persons = replace(persons, **halves, **wanted)
+    territory, severity, hours = example.infarction
+    code = np.array([TERRITORIES.index(territory)], np.int8)
+    infarction = Infarctions(code, np.array([severity], np.float32), np.array([hours], np.float32))
+    heart = beats(age, sex, persons, infarction, rng)
+    leads = twelve_leads(record(heart, persons, rng, rate=500)[0][0])
+    corrected = heart.qt[0] * np.cbrt(heart.heart_rate[0] / 60)
+    x, y, z = 1000 * heart.st[0]
+    values = (
+        f"rate {heart.heart_rate[0]:.0f}/min   PR {heart.pr[0]:.0f}   QRS {heart.qrs[0]:.0f}   "
+        f"QTc {corrected:.0f} ms   axis {heart.axis[0]:.0f}°   ST {x:+.0f} left, {y:+.0f} down, {z:+.0f} back (µV)"
+    )
+    head = 9  # mm above the paper
+    with plt.rc_context(STYLE):
+        height = ecg_figure.HEIGHT + head
+        figure = plt.figure(figsize=(WIDTH, WIDTH * height / ecg_figure.WIDTH))
+        axes = figure.add_axes((0, 0, 1, ecg_figure.HEIGHT / height))
+        ecg_figure.draw_ecg(axes, leads, 500, note="synthetic")
+        figure.text(0.012, 1 - 0.5 * head / height, example.words, va="center", weight="bold", fontsize=8)
+        figure.text(0.988, 1 - 0.5 * head / height, values, va="center", ha="right", fontsize=7)
+        _write(figure, picture)
 
 
 def _write(figure: mpl.figure.Figure, picture: Path) -> None:
@@ -178,7 +167,9 @@ def _write(figure: mpl.figure.Figure, picture: Path) -> None:
 def main() -> None:
     """Draw both."""
     mpl.use("agg")
-    draw_ecg(IMAGES / "ecg.png")
+    draw_example(IMAGES / "ecg.png")
+    for name, example in EXAMPLES.items():
+        draw_twin(example, IMAGES / f"twin-{name}.png")
     study = REPOSITORY / "work" / "demo"
     if not (study / "results.csv").exists():
         sys.exit("there are no results in work/demo: run make demo first")

@@ -18,6 +18,7 @@ from inspect import getdoc
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -30,6 +31,7 @@ from precordial.cohort.settings import (
     TableSettings,
     VisitColumns,
 )
+from precordial.ecg import LIMB, TWELVE
 from precordial.errors import REASONS
 from precordial.models import model_table
 from precordial.study.settings import (
@@ -43,6 +45,10 @@ from precordial.study.settings import (
     TrainingSettings,
 )
 from precordial.training import RECIPES, Stage
+from precordial.twin.conditions import CONDITIONS, PREMATURE
+from precordial.twin.heart import INJURY, TERRITORIES, course
+from precordial.twin.leads import DOWER
+from precordial.twin.persons import PARAMETERS
 
 DOCS = Path(__file__).parent
 _BLOCK = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -271,12 +277,91 @@ def recipes_table() -> str:
     return markdown(header, rows)
 
 
+def twin_parameters_table() -> str:
+    """What a synthetic heartbeat is drawn from."""
+    rows = (
+        (
+            name,
+            f"{row.men:g}",
+            f"{row.women:g}",
+            f"{row.men_decade:+g}, {row.women_decade:+g}",
+            f"{row.between:g}",
+            f"{row.within:g}",
+            row.source,
+        )
+        for name, row in PARAMETERS.items()
+    )
+    header = (
+        *("parameter", "men of 50", "women of 50", "per decade: men, women"),
+        *("SD between persons", "SD within a person", "published"),
+    )
+    return markdown(header, rows)
+
+
+def twin_conditions_table() -> str:
+    """Who has which lasting condition."""
+    ages = np.array([30, 50, 70, 85], np.float32)
+    rows = []
+    for name, condition in CONDITIONS.items():
+        shares = [condition.share(ages, np.full(4, female)) for female in (False, True)]
+        rows.append((name, *(", ".join(f"{100 * one:.2g}" for one in share) for share in shares), condition.source))
+    return markdown(("condition", "% of men of 30, 50, 70, 85", "% of women", "published"), rows)
+
+
+def twin_premature_table() -> str:
+    """How often premature beats come."""
+    rows = (
+        (
+            name,
+            *(f"{kind.median * np.exp(kind.decade * decades):.2g}" for decades in (-2, 0, 2)),
+            f"{np.exp(1.645 * kind.spread):.0f}",
+            kind.source,
+        )
+        for name, kind in PREMATURE.items()
+    )
+    header = (
+        "premature beats",
+        "median per hour at 30",
+        "at 50",
+        "at 70",
+        "95th percentile, times the median",
+        "published",
+    )
+    return markdown(header, rows)
+
+
+def twin_territories_table() -> str:
+    """Where an injury points, and what that does to the leads."""
+    limb = np.array([LIMB[name] for name in TWELVE[:6]]) @ DOWER[6:]
+    leads = dict(zip(TWELVE, np.concatenate([limb, DOWER[:6]]), strict=True))
+    rows = []
+    for name, vector in list(zip(TERRITORIES, INJURY, strict=True))[1:]:
+        shift = {lead: float(row @ vector / np.linalg.norm(vector)) for lead, row in leads.items()}
+        x, y, z = vector / np.linalg.norm(vector)
+        up = ", ".join(lead for lead, value in shift.items() if value > 0.3)
+        down = ", ".join(lead for lead, value in shift.items() if value < -0.15)
+        rows.append((name, f"{x:+.2f}, {y:+.2f}, {z:+.2f}", up, down))
+    return markdown(("territory", "ST vector: left, down, back", "ST up", "ST down"), rows)
+
+
+def twin_course_table() -> str:
+    """How an infarction changes with time."""
+    times = {"30 min": 0.5, "2 h": 2.0, "6 h": 6.0, "30 h": 30.0, "1 week": 168.0, "1 year": 8766.0}
+    parts = course(np.array(list(times.values()), np.float32))
+    return markdown(("change", *times), ((name, *(f"{x:.2f}" for x in values)) for name, values in parts.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(settings_table, *models) for name, models in SETTINGS.items()},
     "reasons": reasons_table,
     "models-500": partial(models_table, 500),
     "models-100": partial(models_table, 100),
     "recipes": recipes_table,
+    "twin-parameters": twin_parameters_table,
+    "twin-conditions": twin_conditions_table,
+    "twin-premature": twin_premature_table,
+    "twin-territories": twin_territories_table,
+    "twin-course": twin_course_table,
 }
 
 

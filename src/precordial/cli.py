@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -169,17 +170,21 @@ def study_run(study: StudyFile, changes: Changes = None) -> None:
     """Do what the study still needs, and print its tables. A second call goes on where the first ended."""
     from precordial.progress import ConsoleWatcher
     from precordial.report import report_tables, write_report
+    from precordial.report.html import write_html
     from precordial.study import load_study, run_study
 
     settings = load_study(study, changes or ())
+    folder = settings.folder / "report"
     with ConsoleWatcher() as watcher:
         outcome = run_study(settings, watcher)
     tables = report_tables(outcome.cohort, outcome.rows, settings.label)
-    write_report(settings.folder / "report", tables, flow=outcome.cohort.flow.text())
+    write_report(folder, tables, flow=outcome.cohort.flow.text())
+    page = write_html(folder, settings, outcome.cohort, outcome.rows, command=_again(study, changes))
     print(outcome.cohort.flow.text())
     for table in tables.values():
         print(table.text())
-    print(f"tables and flow chart in {settings.folder / 'report'}, every number in {settings.folder / 'results.csv'}")
+    print(f"tables and flow chart in {folder}, every number in {settings.folder / 'results.csv'}")
+    print(f"report: {page}")
 
 
 @study_app.command("status")
@@ -197,21 +202,24 @@ def study_status(study: StudyFile, changes: Changes = None) -> None:
 
 @app.command()
 def report(study: StudyFile, changes: Changes = None) -> None:
-    """Write the tables of a finished study again, as text and CSV, and print them."""
+    """Write the report of a finished study again: its page, and its tables as text and CSV; print the tables."""
     from precordial.cohort import Cohort
     from precordial.evaluation import read_results
     from precordial.report import report_tables, write_report
+    from precordial.report.html import write_html
     from precordial.study.settings import load_study
 
     settings = load_study(study, changes or ())
     cohort, results = Cohort.load(settings.folder / "cohort"), settings.folder / "results.csv"
     if not results.exists():
         raise PrecordialError("the study has no results yet", file=results, remedy=f"precordial study run {study}")
-    tables = report_tables(cohort, read_results(results), settings.label)
-    paths = write_report(settings.folder / "report", tables, flow=cohort.flow.text())
+    rows = read_results(results)
+    tables = report_tables(cohort, rows, settings.label)
+    write_report(settings.folder / "report", tables, flow=cohort.flow.text())
+    page = write_html(settings.folder / "report", settings, cohort, rows, command=_again(study, changes))
     for table in tables.values():
         print(table.text())
-    print(f"{len(paths)} files in {settings.folder / 'report'}")
+    print(f"report: {page}")
 
 
 @app.command()
@@ -219,14 +227,43 @@ def twin(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the hospital goes.")],
     patients: Annotated[int, typer.Option(help="How many patients.")] = 1000,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal hospitals.")] = 0,
+    file_format: Annotated[Literal["muse", "wfdb"], typer.Option("--format", help="Of the ECG files.")] = "muse",
+    registers_only: Annotated[bool, typer.Option("--registers-only", help="Make no ECG files.")] = False,
+    rate: Annotated[int, typer.Option(help="Hz of the ECGs: 500 or 100.")] = 500,
+    chest_pain: Annotated[float, typer.Option(metavar="SHARE", help="Of the patients, with chest pain.")] = 0.38,
+    prevalence: Annotated[float, typer.Option(metavar="SHARE", help="Of these visits, with an infarction.")] = 0.15,
+    silent: Annotated[float, typer.Option(metavar="SHARE", help="Of the infarctions, seen in no ECG.")] = 0.25,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
 ) -> None:
-    """Make a small synthetic hospital: MUSE XML files, visits, diagnoses and patients as CSV."""
+    """Make a synthetic hospital: ECG files, visits, diagnoses and patients as CSV, and the truth about them."""
     from precordial.progress import ConsoleWatcher
     from precordial.twin import make_hospital
 
-    with ConsoleWatcher() as watcher:
-        hospital = make_hospital(patients, seed, out, progress=watcher.files)
+    try:
+        with ConsoleWatcher() as watcher:
+            hospital = make_hospital(
+                patients,
+                seed,
+                out,
+                chest_pain=chest_pain,
+                prevalence=prevalence,
+                silent=silent,
+                rate=rate,
+                format=file_format,
+                registers_only=registers_only,
+                workers=workers,
+                progress=watcher.files,
+            )
+    except KeyboardInterrupt:  # main() would promise that the same command goes on from here
+        print("\nprecordial: stopped; nothing of the unfinished hospital is kept", file=sys.stderr)
+        sys.exit(130)
     print(hospital.text())
+
+
+def _again(study: Path, changes: list[str] | None) -> str:
+    """The command that makes a study again."""
+    sets = [word for change in changes or () for word in ("--set", change)]
+    return shlex.join(["precordial", "study", "run", str(study), *sets])
 
 
 def _several(count: int, thing: str) -> str:

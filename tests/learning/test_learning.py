@@ -92,3 +92,17 @@ def test_age_is_learned_from_the_ecg(small_cohort: Callable[..., Made], tmp_path
     error = np.abs(predictions.truth - predictions.score).mean()
     spread = np.abs(predictions.truth - np.median(predictions.truth)).mean()
     assert error < 0.8 * spread
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_bfloat16_learns_what_float32_learns(name: str, small_cohort: Callable[..., Made], tmp_path: Path) -> None:
+    """Two trainings that differ in their numbers only: they rank the test ECGs alike, and are not the same."""
+    cohort, archive = small_cohort(target=300, effect=2.0)
+    single, half = (
+        train(a_run(name).model_copy(update={"precision": precision}), cohort, archive, tmp_path / precision)
+        for precision in ("fp32", "bf16")
+    )
+    tests = [table.rows(table.split == "random_test") for table in (single, half)]
+    assert not np.array_equal(tests[0].score, tests[1].score)
+    assert min(auc(table.truth, table.score) for table in tests) > 0.9
+    assert np.corrcoef(tests[0].score, tests[1].score)[0, 1] > 0.9

@@ -5,9 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from precordial.models import create_model
-from precordial.models.layers import SameConv1d, TimeFirstFlatten, he_normal_, keras_norm, same_padding
+from precordial.models.cnn20k import POOL, pooled_convolution
+from precordial.models.layers import (
+    SameConv1d,
+    TimeFirst,
+    TimeFirstConv1d,
+    TimeFirstFlatten,
+    TimeFirstNorm,
+    he_normal_,
+    keras_norm,
+    same_padding,
+)
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 5, 17, 61])
@@ -128,3 +140,43 @@ def test_each_output_of_a_new_keras_head_starts_as_an_output_layer_of_its_own() 
     largest = network.get_parameter("head.out.weight").abs().max().item()
     alone = math.sqrt(6 / (100 + 1))
     assert 0.99 * alone < largest <= alone
+
+
+def assert_equal_with_gradients(ours: Tensor, theirs: Tensor, *parameters: Tensor) -> None:
+    """Equal outputs, and equal gradients of a sum that weighs each output differently."""
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    weights = torch.randn(ours.shape, dtype=ours.dtype)
+    for a, b in zip(
+        torch.autograd.grad((ours * weights).sum(), parameters, retain_graph=True),
+        torch.autograd.grad((theirs * weights).sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(1, 1, 0), (5, 1, 2), (5, 2, 2), (25, 10, 10), (3, 4, 0)])
+@pytest.mark.parametrize("time", [125, 250, 1250])
+def test_time_first_convolution_is_pytorchs(kernel: int, stride: int, padding: int, time: int) -> None:
+    layer = TimeFirstConv1d(3, 4, kernel, stride, padding).double()
+    x = torch.randn(2, 3, time, dtype=torch.float64, requires_grad=True)
+    ours = layer(x.transpose(1, 2)).transpose(1, 2)
+    assert layer.bias is not None
+    theirs = F.conv1d(x, layer.weight, layer.bias, stride, padding)
+    assert_equal_with_gradients(ours, theirs, x, layer.weight, layer.bias)
+
+
+def test_time_first_norm_and_pool_are_pytorchs() -> None:
+    norm, plain = TimeFirstNorm(3).double(), nn.BatchNorm1d(3).double()
+    x = torch.randn(4, 3, 21, dtype=torch.float64)
+    torch.testing.assert_close(norm(x.transpose(1, 2)).transpose(1, 2), plain(x))
+    torch.testing.assert_close(norm.running_var, plain.running_var)
+    pool = nn.AvgPool1d(2, ceil_mode=True)
+    torch.testing.assert_close(TimeFirst(pool)(x.transpose(1, 2)).transpose(1, 2), pool(x))
+
+
+@pytest.mark.parametrize("time", [5000, 4999, 30, 15])
+def test_pooled_convolution_is_the_pool_of_the_convolution(time: int) -> None:
+    layer = SameConv1d(8, 5, 61).double()
+    x = torch.randn(2, 8, time, dtype=torch.float64)
+    theirs = F.max_pool1d(layer(x), POOL)
+    assert_equal_with_gradients(pooled_convolution(x, layer), theirs, layer.weight, *layer.parameters())

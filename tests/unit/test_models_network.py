@@ -61,7 +61,7 @@ def test_rn_900k_has_a_form_of_its_own_at_100_hz() -> None:
 
 def test_both_forms_of_rn_900k_see_the_same_number_of_steps() -> None:
     steps = [
-        create_model("rn-900k", rate=rate).get_submodule("body.stem.0")(torch.zeros(2, 8, rate * 5 // 2)).shape[2]
+        create_model("rn-900k", rate=rate).get_submodule("body.stem.0")(torch.zeros(2, rate * 5 // 2, 8)).shape[1]
         for rate in (500, 100)
     ]
     assert steps == [125, 125]

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from precordial.twin import synthetic_ecgs
-from precordial.twin.muse_writer import Header, muse_xml, to_units
+from precordial.twin.header import Header, to_units
+from precordial.twin.muse_writer import muse_files, muse_xml
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "formats" / "muse"
 ORDER = ["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
-HEADER = Header("T<1>&2", datetime(2024, 3, 9, 7, 5, 1), 63, "FEMALE", 71, 160, 90, 400, 35)
+HEADER = Header("T<1>&2", datetime(2024, 3, 9, 7, 5, 1), 63, "FEMALE", 71, 160, 90, 400, 35, site=1, device=0)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,38 @@ def test_header(written: tuple[np.ndarray, ET.Element]) -> None:
     assert root.findtext("PatientDemographics/Gender") == "FEMALE"
     assert root.findtext("TestDemographics/AcquisitionDate") == "03-09-2024"
     assert root.findtext("TestDemographics/AcquisitionTime") == "07:05:01"
+    assert root.findtext("TestDemographics/Site") == "2"
+    assert root.findtext("TestDemographics/SiteName") == "Outpatient clinics"
+    assert root.findtext("TestDemographics/AcquisitionDevice") == "MAC55"
     assert root.findtext("RestingECGMeasurements/QTCorrected") == "435"  # 400 ms · √(71/60)
+
+
+def test_what_the_writer_spoils() -> None:
+    """One character of the last lead, or the end of the file; nothing else."""
+    units = to_units(synthetic_ecgs([63], [1], seed=2)[0])
+    good = muse_files("x", units, units[:, :600], HEADER)[".xml"]
+    wrong = muse_files("x", units, units[:, :600], HEADER, fault="bad-checksum")[".xml"]
+    assert len(wrong) == len(good)
+    places = [i for i, (a, b) in enumerate(zip(good, wrong, strict=True)) if a != b]
+    assert len(places) == 1
+    assert places[0] > good.rindex(b"<WaveFormData>")
+    ET.fromstring(wrong)
+    cut = muse_files("x", units, units[:, :600], HEADER, fault="unreadable")[".xml"]
+    assert good.startswith(cut)
+    assert len(cut) < len(good)
+
+
+@pytest.mark.parametrize("samples", [34 * 3, 34 * 3 + 5])
+def test_lines_of_base64(samples: int) -> None:
+    """Real exports have lines of 68 characters; also where the last is full."""
+    units = np.arange(8 * samples, dtype=np.int16).reshape(8, samples)
+    root = ET.fromstring(muse_xml(units, units, HEADER))
+    text = root.findtext("Waveform/LeadData/WaveFormData", "")
+    lines = text.split()
+    assert text == "\n" + "\n".join(lines) + "\n         "
+    assert [len(line) for line in lines[:-1]] == [68] * (len(lines) - 1)
+    assert 0 < len(lines[-1]) <= 68
+    assert base64.b64decode("".join(lines)) == units[6].tobytes()
 
 
 def test_units_are_clipped_to_16_bits() -> None:

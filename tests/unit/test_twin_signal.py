@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from numpy.typing import NDArray
 from precordial.ecg import EIGHT, TWELVE, twelve_leads
 from precordial.twin import synthetic_ecgs
 from precordial.twin.heart import TERRITORIES, Beats, Infarctions, beats
+from precordial.twin.leads import DOWER
 from precordial.twin.persons import Persons, draw_persons
-from precordial.twin.signal import BEFORE, DOWER, record, rhythm, templates
+from precordial.twin.rhythm import rhythm
+from precordial.twin.signal import BEFORE, record, templates
 
 RATE = 500
 PEAK = round(BEFORE * RATE)
@@ -24,7 +28,13 @@ def typical(ages: NDArray[np.float64], sexes: NDArray[np.int64], seed: int) -> t
     rng = np.random.default_rng(seed)
     persons = draw_persons(ages, sexes, rng)
     none = np.zeros(len(ages), np.float32)
-    persons = replace(persons, early_repolarisation=none, hypertrophy=none)
+    persons = replace(
+        persons,
+        early_repolarisation=none,
+        hypertrophy=none,
+        bundle_branch=np.zeros(len(ages), np.int8),
+        ectopy=np.zeros((len(ages), 2), np.float32),
+    )
     heart = beats(ages, sexes, persons, Infarctions.none(len(ages)), rng)
     return heart, templates(heart, np.broadcast_to(DOWER, (len(ages), 8, 3)), RATE)
 
@@ -45,7 +55,7 @@ def trough(template: NDArray[np.float32], lead: str) -> NDArray[np.float32]:
 
 def t_wave(heart: Beats, template: NDArray[np.float32], lead: str) -> NDArray[np.float32]:
     """The value at the centre of T."""
-    at = PEAK + np.rint(heart.centres[:, 5] * RATE).astype(int)
+    at = PEAK + np.rint(heart.centres[:, -1] * RATE).astype(int)
     return np.asarray(template[np.arange(len(at)), LEAD[lead], at])
 
 
@@ -72,6 +82,21 @@ def test_shape_and_type(rate: int, seconds: float, samples: int) -> None:
     assert ecgs.dtype == np.float32
     assert np.isfinite(ecgs).all()
     assert (ecgs.std(axis=2) > 0.02).all()
+
+
+def test_rates_agree() -> None:
+    """At 100 Hz every fifth value of 500 Hz, in the template exactly; the recording differs by its noise alone."""
+    ages, sexes = adults(50, 20)
+    made = {}
+    for rate in (100, 500):
+        rng = np.random.default_rng(21)
+        persons = draw_persons(ages, sexes, rng)
+        heart = beats(ages, sexes, persons, Infarctions.none(50), rng)
+        made[rate] = record(heart, persons, rng, rate=rate)
+    np.testing.assert_allclose(made[100][1], made[500][1][:, :, ::5], atol=1e-4)
+    slow = made[500][0][:, :, ::5]
+    alike = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(made[100][0], slow, strict=True)]
+    assert np.median(alike) > 0.9
 
 
 def test_more_ecgs_than_one_batch() -> None:
@@ -124,7 +149,7 @@ def test_intervals() -> None:
 def test_heart_rate_is_in_the_signal() -> None:
     ages, sexes = adults(40, 7)
     rng = np.random.default_rng(8)
-    persons = draw_persons(ages, sexes, rng)
+    persons = replace(draw_persons(ages, sexes, rng), ectopy=np.zeros((40, 2), np.float32))
     heart = beats(ages, sexes, persons, Infarctions.none(40), rng)
     signal, _ = record(heart, persons, rng)
     for ecg, rate in zip(signal, heart.heart_rate, strict=True):
@@ -138,7 +163,8 @@ def test_heart_rate_is_in_the_signal() -> None:
 
 def test_beats_fill_the_recording() -> None:
     heart, _ = typical(*adults(300, 12), seed=13)
-    peaks, sizes = rhythm(heart, np.random.default_rng(14), 10)
+    peaks, sizes, kinds = rhythm(heart, np.random.default_rng(14), 10)
+    assert not kinds.any()
     assert (peaks[:, 0] < 0).all()
     assert (peaks[:, -1] > 10).all()
     mean = 60 / heart.heart_rate[:, None]
@@ -189,11 +215,11 @@ def test_silent_and_future_infarctions_leave_no_trace(severity: float, hours: fl
 
 
 def infarct_effect(territory: str, severity: float, hours: float) -> NDArray[np.float32]:
-    """What an infarction changes in the template beats of 60 persons, (n, 12, samples) mV."""
-    ages, sexes = adults(60, 10)
+    """What an infarction changes in the template beats of 200 persons, (n, 12, samples) mV."""
+    ages, sexes = adults(200, 10)
     code = TERRITORIES.index(territory)
-    spec = Infarctions(np.full(60, code, np.int8), np.full(60, severity, np.float32), np.full(60, hours, np.float32))
-    with_it, without = (_template(ages, sexes, one) for one in (spec, Infarctions.none(60)))
+    spec = Infarctions(np.full(200, code, np.int8), np.full(200, severity, np.float32), np.full(200, hours, np.float32))
+    with_it, without = (_template(ages, sexes, one) for one in (spec, Infarctions.none(200)))
     return np.stack([twelve_leads(beat) for beat in with_it - without])
 
 
@@ -201,6 +227,13 @@ def _template(ages: NDArray[np.float64], sexes: NDArray[np.int64], spec: Infarct
     rng = np.random.default_rng(11)
     persons: Persons = draw_persons(ages, sexes, rng)
     return record(beats(ages, sexes, persons, spec, rng), persons, rng)[1]
+
+
+def test_nothing_here_knows_the_label() -> None:
+    """An infarction comes in by its territory, size and age alone, and not by what a register says of it."""
+    assert list(signature(beats).parameters) == ["ages", "sexes", "persons", "infarctions", "rng", "stress"]
+    assert [field.name for field in fields(Infarctions)] == ["territory", "severity", "hours"]
+    assert list(signature(record).parameters) == ["heart", "persons", "rng", "rate", "seconds"]
 
 
 def test_age_and_sex_act_in_the_published_directions() -> None:
@@ -211,7 +244,7 @@ def test_age_and_sex_act_in_the_published_directions() -> None:
         for sex in (0, 1)
     }
     st = PEAK + round(0.09 * RATE)
-    measures = {
+    measures: dict[str, Callable[[Beats, NDArray[np.float32]], NDArray[np.float32]]] = {
         "T in V4": lambda heart, beat: t_wave(heart, beat, "V4"),
         "R in V5": lambda heart, beat: peak(beat, "V5"),
         "R in II": lambda heart, beat: peak(beat, "II"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from precordial.ecg import InputSpec
 from precordial.models.layers import (
+    SameConv1d,
     TimeFirstFlatten,
     conv,
     glorot_uniform_,
@@ -18,6 +21,28 @@ from precordial.models.reference import keras_name
 
 HIDDEN = ((10, 0.4), (100, 0.3))  # (width, dropout) of the head's dense layers
 FEATURES = 22 * 8  # 5000 samples, pooled by 15 twice; 8 filters
+POOL = 15
+
+
+def pooled_convolution(x: Tensor, conv: SameConv1d) -> Tensor:
+    """``max_pool1d(conv(x), POOL)`` for an odd kernel, as one matrix product.
+
+    (batch, in, time) → (batch, out, time // POOL).
+
+    The matrix holds the kernel `POOL` times, each time a sample later, so that a row of the product is the window of
+    one maximum. It has a fifth more multiplications than the convolution and takes a half to two thirds of its time on
+    a CPU, where the kernel of 61 samples is most of the model's work.
+    """
+    batch, leads, time = x.shape
+    filters, kernel, windows = conv.out_channels, conv.kernel_size[0], time // POOL
+    padded = F.pad(x, (kernel // 2, kernel // 2)).transpose(1, 2).contiguous()
+    step = POOL * leads
+    rows = padded.as_strided((batch, windows, (POOL + kernel - 1) * leads), (padded.stride(0), step, 1))
+    taps = conv.weight.permute(2, 1, 0)
+    shifted = [F.pad(taps, (0, 0, 0, 0, shift, POOL - 1 - shift)) for shift in range(POOL)]
+    matrix = torch.stack(shifted, dim=2).view(-1, POOL * filters)
+    out = (rows.reshape(batch * windows, -1) @ matrix).view(batch, windows, POOL, filters).amax(dim=2)
+    return (out + conv.bias).transpose(1, 2) if conv.bias is not None else out.transpose(1, 2)
 
 
 class Cnn20kBody(nn.Module):
@@ -29,14 +54,14 @@ class Cnn20kBody(nn.Module):
         self.conv1 = conv(len(spec.leads), 28, 61, glorot_uniform_, bias=True)
         self.conv2 = conv(28, 8, 17, glorot_uniform_, bias=True)
         self.relu = nn.ReLU()
-        self.pool = nn.MaxPool1d(15)  # an incomplete last window is dropped
+        self.pool = nn.MaxPool1d(POOL)  # an incomplete last window is dropped
         self.dropout1 = nn.Dropout(0.5)
         self.dropout2 = nn.Dropout(0.4)
         self.flatten = TimeFirstFlatten()
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of prepared ECGs."""
-        x = self.dropout1(self.pool(self.relu(self.conv1(x))))
+        x = self.dropout1(self.relu(pooled_convolution(x, self.conv1)))
         x = self.dropout2(self.pool(self.relu(self.conv2(x))))
         features: Tensor = self.flatten(x)
         return features

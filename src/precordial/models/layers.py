@@ -41,6 +41,45 @@ class SameConv1d(nn.Conv1d):
         return F.conv1d(F.pad(x, (left, right)), self.weight, self.bias, self.stride)
 
 
+class TimeFirstConv1d(nn.Conv1d):
+    """A convolution over time as one matrix product; (batch, time, in) → (batch, time', out).
+
+    On a CPU the layers of rn-900k run 1.3 to 1.5 times as fast in this order of the axes as in PyTorch's own, since a
+    kernel of one sample is a dense layer there and nothing is rearranged between layers.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad, lay the samples of each window side by side, multiply."""
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        if kernel == 1:
+            return F.linear(x, self.weight[:, :, 0], self.bias)
+        x = F.pad(x, (0, 0, padding, padding))
+        last = (x.shape[1] - kernel) // stride * stride
+        windows = torch.cat([x[:, start : start + last + 1 : stride] for start in range(kernel)], dim=2)
+        return F.linear(windows, self.weight.transpose(1, 2).flatten(1), self.bias)
+
+
+class TimeFirstNorm(nn.BatchNorm1d):
+    """Batch norm of (batch, time, channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each channel over batch and time."""
+        return super().forward(x.flatten(0, 1)).view(x.shape)
+
+
+class TimeFirst(nn.Module):
+    """A layer that reads (batch, channels, time), such as a pool, for (batch, time, channels)."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn, apply, turn back."""
+        out: Tensor = self.layer(x.transpose(1, 2)).transpose(1, 2)
+        return out
+
+
 class TimeFirstFlatten(nn.Module):
     """(batch, channels, time) → (batch, time · channels), in Keras' order: all channels of the first sample first."""
 

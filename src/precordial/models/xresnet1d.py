@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from precordial.ecg import InputSpec
-from precordial.models.layers import dense, kaiming_normal_
+from precordial.models.layers import TimeFirst, TimeFirstConv1d, TimeFirstNorm, dense, kaiming_normal_
 from precordial.models.network import Architecture
 
 BLOCKS = (3, 4, 6, 3)  # bottleneck blocks of each stage
@@ -24,16 +24,16 @@ FEATURES = 2 * OUTER  # maximum and mean of each channel
 def conv_norm(
     inputs: int, filters: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = False
 ) -> nn.Sequential:
-    """Convolution and batch norm with PyTorch's defaults."""
-    layer = nn.Conv1d(inputs, filters, kernel, stride, padding, bias=bias)
+    """Convolution and batch norm with PyTorch's defaults, time first."""
+    layer = TimeFirstConv1d(inputs, filters, kernel, stride, padding, bias=bias)
     kaiming_normal_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-    return nn.Sequential(layer, nn.BatchNorm1d(filters))
+    return nn.Sequential(layer, TimeFirstNorm(filters))
 
 
 class Bottleneck(nn.Module):
-    """(batch, inputs, time) → (batch, 256, ceil(time / stride)): convolutions 1, 5, 1 beside a shortcut."""
+    """(batch, time, inputs) → (batch, ceil(time / stride), 256): convolutions 1, 5, 1 beside a shortcut."""
 
     def __init__(self, inputs: int, stride: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Bottleneck(nn.Module):
         )
         shortcut: list[nn.Module] = []
         if stride > 1:
-            shortcut.append(nn.AvgPool1d(stride, ceil_mode=True))
+            shortcut.append(TimeFirst(nn.AvgPool1d(stride, ceil_mode=True)))
         if inputs != OUTER:
             shortcut.append(conv_norm(inputs, OUTER, 1))
         self.shortcut = nn.Sequential(*shortcut)
@@ -72,15 +72,15 @@ class XResNet1dBody(nn.Module):
             conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(nn.ReLU()),
             conv_norm(32, 32, 5, padding=2).append(nn.ReLU()),
             conv_norm(32, 64, 5, padding=2).append(nn.ReLU()),
-            nn.MaxPool1d(3, stride=2, padding=1),
+            TimeFirst(nn.MaxPool1d(3, stride=2, padding=1)),
         )
         first, *others = BLOCKS
         self.stages = nn.Sequential(stage(64, first, 1), *(stage(OUTER, blocks, 2) for blocks in others))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of crops."""
-        x = self.stages(self.stem(x))
-        return torch.cat([x.amax(dim=2), x.mean(dim=2)], dim=1)
+        x = self.stages(self.stem(x.transpose(1, 2)))
+        return torch.cat([x.amax(dim=1), x.mean(dim=1)], dim=1)
 
 
 def own_head(outputs: int) -> nn.Module:

@@ -1,4 +1,8 @@
-"""Tables of a study, as text and CSV, from its cohort and its results table; never loads torch."""
+"""The report of a study, from its cohort, results and predictions; never loads torch.
+
+Tables are here; the page is `precordial.report.html.write_html`, which loads matplotlib and is imported where it is
+called.
+"""
 
 from precordial.report.characteristics import table_one, table_two
 from precordial.report.table import Table, write_report

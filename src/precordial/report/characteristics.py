@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.report.table import Table
+from precordial.report.table import Table, grouped
 
 COLUMNS = {
     "Source train": ("source", "train"),
@@ -55,8 +55,8 @@ def table_one(cohort: Examples, label: str = "AMI") -> Table:
         ages = np.asarray(cohort.age, np.float64)[here]
         columns.append(
             (
-                _count(len(np.unique(np.asarray(cohort.patient_id)[here]))),
-                _count(int(here.sum())),
+                grouped(len(np.unique(np.asarray(cohort.patient_id)[here]))),
+                grouped(int(here.sum())),
                 _percent(np.asarray(cohort.sex, np.float64)[here], 1),
                 _median_and_quartiles(ages[~np.isnan(ages)]),
                 "N/A" if role == "source" else _percent(np.asarray(cohort.label, np.float64)[here], 2),
@@ -80,16 +80,12 @@ def table_two(models: Iterable[Mapping[str, str | int]]) -> Table:
             str(model["paper_name"]),
             str(model["input"]),
             f"{model['conv_layers']} + {model['shortcut_convs']}",
-            *(_count(int(model[key])) for key in ("trainable", "with_statistics", "paper_parameters")),
+            *(grouped(int(model[key])) for key in ("trainable", "with_statistics", "paper_parameters")),
             str(model["source"]).split(", doi:")[0],
         )
         for model in models
     )
     return Table("Table II. Models and their parameters, at one output", header, rows)
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
 
 
 def _percent(values: NDArray[np.float64], digits: int) -> str:

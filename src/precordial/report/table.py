@@ -69,5 +69,14 @@ def write_report(folder: str | Path, tables: Mapping[str, Table], *, flow: str =
     return [Path(folder) / file for file in texts]
 
 
+def grouped(number: int) -> str:
+    """A count with its thousands apart.
+
+    >>> grouped(162903)
+    '162 903'
+    """
+    return f"{number:_}".replace("_", " ")
+
+
 def _heads(line: tuple[str, ...]) -> bool:
     return bool(line[0]) and not any(line[1:])

@@ -50,13 +50,13 @@ def table_three(rows: Iterable[Row], label: str = "AMI") -> Table:
     """
     kinds = {"auc": (*TRAINED, "baseline"), "auc_difference": ("difference",)}
     rows = [row for row in rows if row.split in TESTS and row.kind in kinds.get(row.metric, ())]
-    rows, note = _at_largest(rows)
+    rows, note = at_largest(rows)
     trained = [row for row in rows if row.kind in TRAINED]
     blocks = {
         "Logistic regression on age and sex": [row for row in rows if row.kind == "baseline"],
         "Paired difference to no pre-training": [row for row in rows if row.kind == "difference"],
     }
-    columns = _ordered((row.pretraining for row in rows), PRETRAINING)
+    columns = ordered((row.pretraining for row in rows), PRETRAINING)
     lines = _test_lines(trained, columns)
     for heading, block in blocks.items():
         if block:
@@ -72,11 +72,11 @@ def table_four(rows: Iterable[Row]) -> Table:
         PrecordialError: two results for one cell.
     """
     learned = [row for row in rows if row.kind == "pretrain" and row.split == "validation"]
-    learned, note = _at_largest(learned)
+    learned, note = at_largest(learned)
     cells = _cells(learned, lambda row: (row.model, row.seed, row.pretraining, row.metric))
     lines = []
     for model, seed, name in _runs(learned):
-        labels = _ordered((r.pretraining for r in learned if (r.model, r.seed) == (model, seed)), PRETRAINING)
+        labels = ordered((r.pretraining for r in learned if (r.model, r.seed) == (model, seed)), PRETRAINING)
         for label in labels:
             values = (cells.get((model, seed, label, metric), "") for metric in METRICS)
             lines.append((name if label == labels[0] else "", PRETRAINING.get(label, label), *values))
@@ -91,11 +91,11 @@ def table_sizes(rows: Iterable[Row]) -> Table | None:
         PrecordialError: two results for one cell.
     """
     rows = [r for r in rows if r.kind in TRAINED and r.metric == "auc" and r.split == "combined_test"]
-    rows, note = _at_largest(rows, target=False)
+    rows, note = at_largest(rows, target=False)
     fractions = sorted({row.target_fraction for row in rows if row.target_fraction is not None})
     if len(fractions) < 2:
         return None
-    columns = _ordered((row.pretraining for row in rows), PRETRAINING)
+    columns = ordered((row.pretraining for row in rows), PRETRAINING)
     cells = _cells(rows, lambda row: (row.model, row.seed, row.target_fraction, row.pretraining))
     lines = []
     for model, seed, name in _runs(rows):
@@ -119,7 +119,7 @@ def _test_lines(rows: list[Row], columns: Collection[str]) -> list[tuple[str, ..
     return lines
 
 
-def _at_largest(rows: list[Row], *, target: bool = True) -> tuple[list[Row], str]:
+def at_largest(rows: list[Row], *, target: bool = True) -> tuple[list[Row], str]:
     """The rows at the largest source fraction (and target fraction), and words for fractions other than 1."""
     note = ""
     for what in ("source", "target") if target else ("source",):
@@ -136,13 +136,13 @@ def _runs(rows: list[Row]) -> list[tuple[str, int, str]]:
     seeds = sorted({row.seed for row in rows})
     return [
         (model, seed, MODELS.get(model, model) + (f" ({seed})" if len(seeds) > 1 else ""))
-        for model in _ordered((row.model for row in rows), MODELS)
+        for model in ordered((row.model for row in rows), MODELS)
         for seed in seeds
         if any((row.model, row.seed) == (model, seed) for row in rows)
     ]
 
 
-def _ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
+def ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
     """What was found, each once: the known first, in their order, the others by name."""
     found = set(found)
     first = [name for name in known if name in found]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from precordial.study.settings import GridSettings, Study
 from precordial.training import RECIPES, Stage, TrainingRun, scratch_stages, source_stages, target_stages
+from precordial.training.precision import choose_precision
 from precordial.training.recipes import Pretraining
 
 Kind = Literal["pretrain", "scratch", "finetune"]
@@ -108,6 +109,7 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
             "schedule_per": training.schedule_per or ("epoch" if authors else "step"),
             "crop_per": training.crop_per or ("batch" if authors else "ecg"),
             "age_bias": training.age_bias if changes["role"] == "source" else "zero",
+            "precision": choose_precision(training.precision),
             "cohort": cohort,
             **changes,
         }

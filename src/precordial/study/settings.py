@@ -110,6 +110,8 @@ class TrainingSettings(Settings):
         crop_per: "ecg" or "batch"; by default as the rules say.
         age_bias: "zero" (the paper's) or "median".
         device: "auto", "cpu" or "cuda".
+        precision: "fp32", "bf16", or "auto": bf16 where the GPU, or else the processor, multiplies it in hardware.
+            Trainings in one precision are not continued or counted as done in the other.
         models: stages per model, where they are not the paper's.
     """
 
@@ -118,6 +120,7 @@ class TrainingSettings(Settings):
     crop_per: Literal["ecg", "batch"] | None = None
     age_bias: Literal["zero", "median"] = "zero"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     models: dict[ModelName, StageLists] = Field(default_factory=dict)
 
 

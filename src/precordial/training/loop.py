@@ -23,6 +23,7 @@ from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model, make_card, save_model
 from precordial.training.loader import Examples, batches, split_batches
 from precordial.training.objectives import REGRESSED, example_losses, scores
+from precordial.training.precision import Precision, autocast
 from precordial.training.run import TrainingRun
 from precordial.training.stages import Stage, locate
 from precordial.training.state import BEST, DONE, PREDICTIONS, Progress, load_state, save_state
@@ -167,7 +168,9 @@ def _train_epoch(
         # Dropout and crops follow from seed, epoch and step alone, so a resumed run draws the same.
         torch.manual_seed(derive_seed(run.seed, "step", epoch, step))
         optimiser.zero_grad(set_to_none=True)
-        loss = example_losses(network(inputs), truth, run.targets).mean() + network.penalty()
+        with autocast(run.precision, place):
+            outputs = network(inputs)
+        loss = example_losses(outputs, truth, run.targets).mean() + network.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         total += float(loss.detach()) * len(truth)
@@ -189,17 +192,21 @@ def _train_epoch(
     }
 
 
-def forward(network: Network, examples: Examples, place: torch.device) -> Tensor:
-    """(n, outputs) outputs of the network in evaluation mode, on the CPU."""
+def forward(network: Network, examples: Examples, place: torch.device, precision: Precision = "fp32") -> Tensor:
+    """(n, outputs) outputs of the network in evaluation mode, float32 on the CPU."""
     network.eval()
     parts = split_batches(np.arange(len(examples)), EVALUATION_BATCH)
+    outputs = []
     with torch.inference_mode():
-        return torch.cat([network(inputs).cpu() for inputs, _ in batches(examples, parts, network.spec, place)])
+        for inputs, _ in batches(examples, parts, network.spec, place):  # prepared in float32
+            with autocast(precision, place):
+                outputs.append(network(inputs).float().cpu())
+    return torch.cat(outputs)
 
 
 def validate(run: TrainingRun, network: Network, validation: Examples, place: torch.device) -> dict[str, float]:
     """Loss (penalty included) and metrics on the validation set."""
-    outputs = forward(network, validation, place)
+    outputs = forward(network, validation, place, run.precision)
     truth = torch.from_numpy(validation.truth)
     penalty = float(network.penalty().detach())
     row = {"validation_loss": float(example_losses(outputs, truth, run.targets).mean()) + penalty}

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
 from precordial.training.stages import Stage
 
@@ -33,6 +34,8 @@ class TrainingRun(BaseModel):
         head: which head a fine-tuned model gets.
         age_bias: where the age output starts: at "zero", as in the paper, or at the "median" of the training ages,
             without which a short training spends its epochs on finding the mean age.
+        precision: "fp32", or "bf16": forward and backward passes multiply in bfloat16. Predictions are always made in
+            float32.
         cohort: digest of the cohort.
         parent: the pre-training that this run starts from; None when from scratch.
     """
@@ -52,6 +55,7 @@ class TrainingRun(BaseModel):
     crop_per: Literal["ecg", "batch"] = "ecg"
     head: Literal["own", "target", "target-authors"] = "own"
     age_bias: Literal["zero", "median"] = "zero"
+    precision: Precision = "fp32"
     cohort: str = ""
     parent: TrainingRun | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.twin.people import CHEST_PAIN, COMPLAINTS, Attacks, Rows, Times, Visits
+from precordial.twin.people import CHEST_PAIN, COMPLAINTS, Attacks, Rows, Times, Visits, take
 
 CODES = {  # ICD-10 of what is found instead of an infarction
     CHEST_PAIN: ("R07.4", "R07.3", "I20.9", "I20.0", "K21.9", "M54.6", "I48.9", "F41.0"),
@@ -17,7 +17,8 @@ CODES = {  # ICD-10 of what is found instead of an infarction
     "back pain": ("M54.5", "N20.0", "M54.4"),
     "trauma": ("S06.0", "S72.0", "S52.5", "S01.0"),
 }
-INFARCT_CODE = ("I21.9", "I21.0", "I21.1", "I21.2", "I21.4")  # by territory
+INFARCT_CODES = np.array(("I21.9", "I21.0", "I21.1", "I21.2", "I21.4"))  # by territory
+OLD_INFARCT = "I25.2"
 
 
 def infarction_within(
@@ -39,21 +40,30 @@ def infarction_within(
 def diagnoses(visits: Visits, attacks: Attacks, rng: np.random.Generator) -> tuple[Rows, NDArray[np.str_], Times]:
     """Patient rows, ICD-10 codes and days, in order of the day."""
     struck = np.isin(np.arange(len(visits.patient)), attacks.visit)
-    rows: list[tuple[np.datetime64, int, str]] = []
-    for i in np.flatnonzero(~struck | (rng.random(len(struck)) < 0.3)):
-        codes = CODES[COMPLAINTS[visits.complaint[i]]]
-        code = codes[rng.integers(len(codes))]
-        rows.append((visits.arrival[i].astype("datetime64[D]"), int(visits.patient[i]), code))
-    for k, who in enumerate(attacks.patient.tolist()):
-        day = attacks.day[k]
-        if np.isnat(day):  # an old one: known when the patient comes for the first time
-            rows.append((visits.arrival[visits.patient == who].min().astype("datetime64[D]"), who, "I25.2"))
-            continue
-        seen = attacks.severity[k] > 0 and rng.random() < 0.85
-        code = INFARCT_CODE[attacks.territory[k]] if seen else ("I21.4", "I21.9")[rng.integers(2)]
-        rows.append((day, who, code))
-        if rng.random() < 0.2:  # coded once more when the patient leaves the ward
-            rows.append((day + np.timedelta64(int(rng.integers(1, 9)), "D"), who, code))
-    rows.sort()
-    days, patients, codes = zip(*rows, strict=True)
-    return np.array(patients), np.array(codes), np.array(days)
+    other = np.flatnonzero(~struck | (rng.random(len(struck)) < 0.3))
+    arrival = visits.arrival.astype("datetime64[D]")
+    others = (visits.patient[other], _other_codes(visits.complaint[other], rng), arrival[other])
+
+    first = np.empty(visits.patient.max() + 1, arrival.dtype)
+    first[visits.patient[::-1]] = arrival[::-1]  # visits are in order of arrival, and the last one written stays
+    scarred = attacks.patient[np.isnat(attacks.day)]  # known when the patient comes for the first time
+    old = (scarred, np.full(len(scarred), OLD_INFARCT), first[scarred])
+
+    new = take(attacks, ~np.isnat(attacks.day))
+    n = len(new.patient)
+    seen = (new.severity > 0) & (rng.random(n) < 0.85)
+    code = np.where(seen, INFARCT_CODES[new.territory], rng.choice(("I21.4", "I21.9"), n))
+    again = rng.random(n) < 0.2  # coded once more when the patient leaves the ward
+    later = new.day + rng.integers(1, 9, n).astype("timedelta64[D]")
+
+    parts = (others, old, (new.patient, code, new.day), (new.patient[again], code[again], later[again]))
+    patient, codes, day = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((codes, patient, day))
+    return patient[order], codes[order], day[order]
+
+
+def _other_codes(complaint: Rows, rng: np.random.Generator) -> NDArray[np.str_]:
+    """One of `CODES` for each complaint."""
+    count = np.array([len(CODES[name]) for name in COMPLAINTS])
+    every = np.array([code for name in COMPLAINTS for code in CODES[name]])
+    return np.asarray(every[(np.cumsum(count) - count)[complaint] + rng.integers(count[complaint])])

@@ -1,4 +1,7 @@
-"""What goes wrong with ECG files: planted in a few, so that a study has something to count."""
+"""What goes wrong with ECG files: planted in a few, so that a study has something to count.
+
+The writers (`muse_files`, `wfdb_files`) do what is a matter of bytes; the rest is done here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.twin.muse_writer import Header
+from precordial.twin.header import Header
 
 # Planted faults and the share of the ECGs that has each; at least one of each kind. The names are the reasons of
 # precordial.errors where the file becomes unusable; a wrong age stands in the header of a usable file.
@@ -21,15 +24,17 @@ FAULTS = {
     "duplicate": 0.004,
     "wrong-age": 0.01,
 }
+KINDS = ("", *FAULTS)  # a fault is an index into these
 
 
-def plant(n: int, rng: np.random.Generator) -> NDArray[np.str_]:
-    """Which fault each of n ECGs gets; "" for none."""
-    fault = np.full(n, "", dtype="U16")
-    places = iter(rng.permutation(n))
-    for kind, share in FAULTS.items():
-        for _ in range(math.ceil(share * n)):
-            fault[next(places)] = kind
+def plant(n: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Which fault each of n ECGs gets; 0 for none."""
+    fault = np.zeros(n, np.int8)
+    places, first = rng.permutation(n), 0
+    for kind, share in enumerate(FAULTS.values(), start=1):
+        count = math.ceil(share * n)
+        fault[places[first : first + count]] = kind
+        first += count
     return fault
 
 
@@ -44,12 +49,6 @@ def spoil(header: Header, kind: str, rng: np.random.Generator) -> Header:
     return header
 
 
-def damage(data: bytes, kind: str) -> bytes:
-    """The file as it came off the disk."""
-    if kind == "unreadable":
-        return data[: len(data) * 6 // 10]
-    if kind == "bad-checksum":  # one character in the last lead of the Rhythm
-        place = data.rindex(b"<WaveFormData>") + 2000
-        place += data[place : place + 1] == b"\n"
-        return data[:place] + (b"B" if data[place : place + 1] == b"A" else b"A") + data[place + 1 :]
-    return data
+def truncate(data: bytes) -> bytes:
+    """What is left of an unreadable file."""
+    return data[: len(data) * 6 // 10]

@@ -9,44 +9,34 @@ from __future__ import annotations
 
 import base64
 import zlib
-from dataclasses import dataclass
-from datetime import datetime
 from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
-UV_PER_UNIT = 4.88
+from precordial.twin.faults import truncate
+from precordial.twin.header import DEVICES, SITES, UV_PER_UNIT, Header
+
 # (name in the file, row in precordial.ecg.EIGHT)
 LEADS = (("I", 6), ("II", 7), ("V1", 0), ("V2", 1), ("V3", 2), ("V4", 3), ("V5", 4), ("V6", 5))
 
 
-@dataclass(frozen=True)
-class Header:
-    """What the file says beside the waveforms; empty strings leave the element empty.
+def muse_files(
+    name: str, rhythm: NDArray[np.int16], median: NDArray[np.int16], header: Header, rate: int = 500, fault: str = ""
+) -> dict[str, bytes]:
+    """The one file of an ECG, by its suffix.
 
-    Attributes:
-        patient_id: as in the registers.
-        recorded_at: local time; None writes a date that is none.
-        age: years, as the device believes it to be.
-        sex: "FEMALE" or "MALE".
-        heart_rate: beats per minute. pr, qrs, qt: ms. axis: degrees.
+    Args:
+        name: not written; MUSE files do not say their own names.
+        rhythm, median, header, rate: as in `muse_xml`.
+        fault: one of `precordial.twin.faults.FAULTS`; the checksum and the length are spoilt here.
     """
-
-    patient_id: str
-    recorded_at: datetime | None
-    age: int
-    sex: str
-    heart_rate: float
-    pr: float
-    qrs: float
-    qt: float
-    axis: float
-
-
-def to_units(signal: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Millivolts to the file's integers of 4.88 µV."""
-    return np.asarray(np.clip(np.rint(signal * (1000 / UV_PER_UNIT)), -32768, 32767), "<i2")
+    data = muse_xml(rhythm, median, header, rate)
+    if fault == "bad-checksum":  # one character in the last lead of the Rhythm
+        place = data.rindex(b"<WaveFormData>") + 2000
+        place += data[place : place + 1] == b"\n"
+        data = data[:place] + (b"B" if data[place : place + 1] == b"A" else b"A") + data[place + 1 :]
+    return {".xml": truncate(data) if fault == "unreadable" else data}
 
 
 def muse_xml(rhythm: NDArray[np.int16], median: NDArray[np.int16], header: Header, rate: int = 500) -> bytes:
@@ -55,7 +45,7 @@ def muse_xml(rhythm: NDArray[np.int16], median: NDArray[np.int16], header: Heade
     Args:
         rhythm: (8, samples) integers of 4.88 µV, in the order of `precordial.ecg.EIGHT`.
         median: (8, samples) the typical beat, likewise.
-        header: what else the file says.
+        header: what else the file says; without a time it gets a date that is none.
         rate: samples per second.
     """
     date = f"{header.recorded_at:%m-%d-%Y}" if header.recorded_at else "00-00-0000"
@@ -75,9 +65,9 @@ def muse_xml(rhythm: NDArray[np.int16], median: NDArray[np.int16], header: Heade
    </PatientDemographics>
    <TestDemographics>
       <DataType>RESTING</DataType>
-      <Site>1</Site>
-      <SiteName>Synthetic hospital</SiteName>
-      <AcquisitionDevice>MAC55</AcquisitionDevice>
+      <Site>{header.site + 1}</Site>
+      <SiteName>{SITES[header.site]}</SiteName>
+      <AcquisitionDevice>{DEVICES[header.device]}</AcquisitionDevice>
       <Status>UNCONFIRMED</Status>
       <Priority>NORMAL</Priority>
       <AcquisitionTime>{time}</AcquisitionTime>
@@ -123,8 +113,6 @@ def _waveform(kind: str, units: NDArray[np.int16], rate: int) -> bytes:
     ]
     for name, row in LEADS:
         raw = np.ascontiguousarray(units[row], "<i2").tobytes()
-        text = base64.b64encode(raw)
-        lines = b"\n".join([text[i : i + 68] for i in range(0, len(text), 68)])
         parts += [
             f"""      <LeadData>
          <LeadByteCountTotal>{len(raw)}</LeadByteCountTotal>
@@ -143,7 +131,15 @@ def _waveform(kind: str, units: NDArray[np.int16], rate: int) -> bytes:
          <LeadDataCRC32>{zlib.crc32(raw)}</LeadDataCRC32>
          <WaveFormData>
 """.encode(),
-            lines,
+            _lines(base64.b64encode(raw)),
             b"\n         </WaveFormData>\n      </LeadData>\n",
         ]
     return b"".join([*parts, b"   </Waveform>\n"])
+
+
+def _lines(text: bytes) -> bytes:
+    """The text in lines of 68 characters."""
+    whole = len(text) // 68
+    lines = np.full((whole, 69), ord("\n"), np.uint8)
+    lines[:, :68] = np.frombuffer(text, np.uint8, 68 * whole).reshape(whole, 68)
+    return (lines.tobytes() + text[68 * whole :]).removesuffix(b"\n")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.twin.heart import TERRITORIES
+from precordial.twin.heart import TERRITORIES, Beats
 
 Rows = NDArray[np.intp]
 Times = NDArray[np.datetime64]
@@ -29,7 +29,7 @@ SEVERITY = (np.log(0.11), 0.6)  # log-normal, mV
 DELAYED = 0.06  # of the infarctions come 4 to 30 days after the visit: nothing in the ECG can show them
 LATER = 0.01  # of the other chest-pain visits are followed by an infarction beyond the 30 days
 
-Table = TypeVar("Table", "Patients", "Visits", "Attacks", "Recordings")
+Table = TypeVar("Table", "Patients", "Visits", "Attacks", "Recordings", Beats)
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ class Recordings:
 
 @dataclass(frozen=True)
 class Population:
-    """All tables of one hospital."""
+    """All tables of one hospital; `risk` is the probability with which each visit was given an infarction."""
 
     patients: Patients
     visits: Visits
+    risk: NDArray[np.float64]
     attacks: Attacks
     recordings: Recordings
 
@@ -89,8 +90,9 @@ def draw_population(
     """Draw n patients and what happens to them; see `precordial.twin.make_hospital`."""
     patients = draw_patients(n, chest_pain, rng)
     visits = draw_visits(patients, rng)
-    attacks = draw_attacks(patients, visits, prevalence, silent, rng)
-    return Population(patients, visits, attacks, draw_recordings(patients, visits, attacks, rng))
+    risk = visit_risk(patients, visits, prevalence)
+    attacks = draw_attacks(patients, visits, risk, silent, rng)
+    return Population(patients, visits, risk, attacks, draw_recordings(patients, visits, attacks, rng))
 
 
 def take(table: Table, rows: NDArray[Any]) -> Table:
@@ -130,20 +132,27 @@ def draw_visits(patients: Patients, rng: np.random.Generator) -> Visits:
     return take(Visits(patient, arrival, arrival + stay, complaint), order)
 
 
-def draw_attacks(
-    patients: Patients, visits: Visits, prevalence: float, silent: float, rng: np.random.Generator
-) -> Attacks:
-    """Infarctions at the visits, later ones, and old ones from before the registers begin.
+def visit_risk(patients: Patients, visits: Visits, prevalence: float) -> NDArray[np.float64]:
+    """The probability of an infarction at each visit: it knows the complaint, and of the patient age and sex only.
 
-    The risk grows with age and is higher in men; `prevalence` is its mean over the chest-pain visits. A
-    share `silent` of the infarctions leaves no trace in any ECG: 7.9 % of first ECGs were normal and 35 %
+    It grows with age (as it is when the registers begin) and is higher in men; `prevalence` is its mean over the
+    visits with chest pain. Some infarctions come with dyspnoea instead, and a few with anything else.
+    """
+    chest = visits.complaint == COMPLAINTS.index(CHEST_PAIN)
+    risk = _with_mean(_log_odds(patients)[visits.patient], chest, prevalence)
+    dyspnoea = visits.complaint == COMPLAINTS.index("dyspnoea")
+    return np.asarray(risk * np.select([chest, dyspnoea], [1.0, 0.15], 0.02))
+
+
+def draw_attacks(
+    patients: Patients, visits: Visits, risk: NDArray[np.float64], silent: float, rng: np.random.Generator
+) -> Attacks:
+    """Infarctions at the visits, by their `visit_risk`; later ones; and old ones from before the registers begin.
+
+    A share `silent` of the infarctions leaves no trace in any ECG: 7.9 % of first ECGs were normal and 35 %
     more unspecific in 391 208 infarctions (Welch 2001, JAMA 286:1977).
     """
-    risk = _risk(patients, OPENS)
-    chest = visits.complaint == 0
-    chance = _with_mean(risk[visits.patient], chest, prevalence)
-    chance *= np.select([chest, visits.complaint == 1], [1.0, 0.15], 0.02)  # some come with dyspnoea instead
-    hit = np.flatnonzero(rng.random(len(chance)) < chance)
+    hit = np.flatnonzero(rng.random(len(risk)) < risk)
     delayed = rng.random(len(hit)) < DELAYED
     arrival = visits.arrival[hit]
     before = np.clip(np.exp(rng.normal(np.log(2.5), 0.9, len(hit))), 0.2, 60) * HOUR
@@ -153,13 +162,14 @@ def draw_attacks(
     day = np.where(delayed, onset, arrival).astype("datetime64[D]") + wait
     now = Attacks(visits.patient[hit], hit, onset, day, *_size(len(hit), silent, rng))
 
-    rest = np.setdiff1d(np.flatnonzero(chest), hit)
+    rest = np.setdiff1d(np.flatnonzero(visits.complaint == 0), hit)
     rest = rest[rng.random(len(rest)) < LATER]
     onset = visits.arrival[rest] + (rng.integers(31, 301, len(rest)) * DAY).astype("timedelta64[s]")
     none = np.full(len(rest), -1)
     later = Attacks(visits.patient[rest], none, onset, onset.astype("datetime64[D]"), *_size(len(rest), silent, rng))
 
-    scarred = np.flatnonzero(rng.random(len(risk)) < 1 / (1 + np.exp(-(risk - 3.0))))
+    odds = _log_odds(patients) - 3.0
+    scarred = np.flatnonzero(rng.random(len(odds)) < 1 / (1 + np.exp(-odds)))
     onset = FIRST_ECG.astype("datetime64[s]") - (rng.integers(200, 4000, len(scarred)) * DAY).astype("timedelta64[s]")
     none, never = np.full(len(scarred), -1), np.full(len(scarred), "NaT", "datetime64[D]")
     old = Attacks(scarred, none, onset, never, *_size(len(scarred), silent, rng))
@@ -217,20 +227,21 @@ def age_at(born: Times, time: Times) -> NDArray[np.float64]:
     return np.asarray((time.astype("datetime64[D]") - born).astype(int) / 365.25)
 
 
-def _risk(patients: Patients, day: np.datetime64) -> NDArray[np.float64]:
+def _log_odds(patients: Patients) -> NDArray[np.float64]:
     """Log odds of an infarction beside a man of 60."""
-    age = (day - patients.born).astype(int) / 365.25
+    age = (OPENS - patients.born).astype(int) / 365.25
     return np.asarray(0.035 * (age - 60) - 0.6 * patients.female)
 
 
-def _with_mean(risk: NDArray[np.float64], among: NDArray[np.bool_], mean: float) -> NDArray[np.float64]:
+def _with_mean(log_odds: NDArray[np.float64], among: NDArray[np.bool_], mean: float) -> NDArray[np.float64]:
     """Probabilities with these log odds, shifted until their mean among some rows is `mean`."""
+    few = log_odds[among]
     low, high = -30.0, 30.0
     for _ in range(60):
         shift = (low + high) / 2
-        chance = 1 / (1 + np.exp(-(risk + shift)))
-        low, high = (shift, high) if among.any() and chance[among].mean() < mean else (low, shift)
-    return np.asarray(chance)
+        below = len(few) > 0 and float((1 / (1 + np.exp(-(few + shift)))).mean()) < mean
+        low, high = (shift, high) if below else (low, shift)
+    return np.asarray(1 / (1 + np.exp(-(log_odds + shift))))
 
 
 def _size(n: int, silent: float, rng: np.random.Generator) -> tuple[Rows, NDArray[np.float64]]:

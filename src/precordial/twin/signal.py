@@ -1,7 +1,8 @@
-"""From heartbeats to recordings: lead field, rhythm, breathing and noise.
+"""From heartbeats to recordings: lead field, beats laid down, and noise.
 
 Everything runs on whole batches in float32. A recording is one template beat, laid down at each R peak
-with that beat's own size, plus baseline wander, mains hum and muscle noise.
+with that beat's own size, plus baseline wander, mains hum and muscle noise; premature beats have templates of
+their own.
 """
 
 from __future__ import annotations
@@ -10,25 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from precordial.twin.heart import Beats, Infarctions, beats
+from precordial.twin.leads import DOWER
 from precordial.twin.persons import Persons, draw_persons
+from precordial.twin.rhythm import ATRIAL, SINUS, VENTRICULAR, premature_beats, rhythm
 
 Array = NDArray[np.float32]
 
-# Leads V1 … V6, I, II (the order of precordial.ecg.EIGHT) from Frank's x, y, z: Dower, Machado & Osborne 1980, "On
-# deriving the electrocardiogram from vectorcardiographic leads", Clin Cardiol 3:87.
-DOWER = np.array(
-    [
-        (-0.515, 0.157, -0.917),
-        (0.044, 0.164, -1.387),
-        (0.882, 0.098, -1.277),
-        (1.213, 0.127, -0.601),
-        (1.125, 0.127, -0.086),
-        (0.831, 0.076, 0.230),
-        (0.632, -0.235, 0.059),
-        (0.235, 1.066, -0.132),
-    ],
-    np.float32,
-)
 BEFORE, AFTER = 0.48, 0.72  # seconds of the template before and after the R peak
 BATCH = 64  # ECGs made at once: 10 MB, near the caches
 
@@ -71,21 +59,29 @@ def record(
     """Record the hearts.
 
     Returns:
-        (n, 8, samples) mV, and the noiseless template beat (n, 8, 1.2 s) that it was laid down from.
+        (n, 8, samples) mV, and the noiseless template (n, 8, 1.2 s) of the sinus beats that it was laid down from.
     """
-    template = templates(heart, lead_field(persons, rng), rate)
+    field = lead_field(persons, rng)
+    template = templates(heart, field, rate)
     n, samples = len(template), round(rate * seconds)
     signal = np.empty((n, 8, samples), np.float32)
-    peaks, sizes = rhythm(heart, rng, seconds)
+    peaks, sizes, kinds = rhythm(heart, rng, seconds)
+    shapes = {(row, SINUS): shape for row, shape in enumerate(template)}
+    for kind in (ATRIAL, VENTRICULAR):
+        rows = np.flatnonzero((kinds == kind).any(1))
+        made = templates(premature_beats(heart, persons, rows, kind), field[rows], rate)
+        shapes |= {(int(row), kind): shape for row, shape in zip(rows, made, strict=True)}
     starts = np.rint((peaks - BEFORE) * rate).astype(np.int64)
+    length = template.shape[2]
     for first in range(0, n, BATCH):
         part = slice(first, min(first + BATCH, n))
         signal[part] = _noise(part.stop - first, samples, rate, rng)
         for i in range(first, part.stop):
-            for start, size in zip(starts[i], sizes[i], strict=True):
-                low, high = max(start, 0), min(start + template.shape[2], samples)
-                if low < high:
-                    signal[i, :, low:high] += size[:, None] * template[i, :, low - start : high - start]
+            for beat in np.flatnonzero((starts[i] > -length) & (starts[i] < samples)):
+                start = int(starts[i, beat])
+                low, high = max(start, 0), min(start + length, samples)
+                shape = shapes[i, int(kinds[i, beat])]
+                signal[i, :, low:high] += sizes[i, beat, :, None] * shape[:, low - start : high - start]
     return signal, template
 
 
@@ -101,32 +97,11 @@ def templates(heart: Beats, field: Array, rate: int) -> Array:
     off = t - heart.centres[:, :, None].astype(np.float32)
     width = np.where(off < 0, heart.before[:, :, None], heart.after[:, :, None]).astype(np.float32)
     waves = np.exp(-0.5 * (off / width) ** 2)
-    # The ST level rises within some 20 ms at the J point, stays until the peak of T, and fades with T's end.
-    rise = 0.5 + 0.5 * np.tanh((t - heart.j[:, None, None].astype(np.float32)) / np.float32(0.010))
-    level = rise * np.where(off[:, 5:] < 0, np.float32(1), waves[:, 5:])
+    # The ST level rises within some 30 ms at the J point, stays until the peak of T, and fades with T's end.
+    rise = 0.5 + 0.5 * np.tanh((t - heart.j[:, None, None].astype(np.float32)) / np.float32(0.014))
+    level = rise * np.where(off[:, -1:] < 0, np.float32(1), waves[:, -1:])
     vectors = np.concatenate([heart.vectors, heart.st[:, None]], 1).astype(np.float32)
     return np.asarray((field @ vectors.transpose(0, 2, 1)) @ np.concatenate([waves, level], 1))
-
-
-def rhythm(heart: Beats, rng: np.random.Generator, seconds: float) -> tuple[Array, Array]:
-    """When each beat comes and how large it is in each lead.
-
-    Sinus rhythm: the RR interval swings with the breath, and wanders. The breath also turns the heart, so
-    that the size of the beats swings in each lead by its own amount.
-
-    Returns:
-        R peaks (n, beats) in seconds, from before the start to after the end, and sizes (n, beats, 8).
-    """
-    n = len(heart.heart_rate)
-    rr = (60 / heart.heart_rate)[:, None]
-    count = np.arange(int(seconds / float(rr.min()) * 1.3) + 5)
-    breath = 2 * np.pi * (rng.normal(0.25, 0.04, (n, 1)) * rr * count + rng.random((n, 1)))
-    swing = 1.1 * np.sin(breath) + 0.6 * rng.standard_normal((n, len(count)), np.float32)
-    intervals = rr * np.clip(1 + heart.variability[:, None] * swing, 0.7, 1.4)
-    peaks = np.cumsum(intervals, 1) - intervals[:, :1] - rr * (1 + rng.random((n, 1)))
-    depth = rng.normal(0, 0.05, (n, 1, 8))
-    sizes = 1 + depth * np.sin(breath)[:, :, None] + rng.normal(0, 0.015, (n, len(count), 1))
-    return peaks.astype(np.float32), sizes.astype(np.float32)
 
 
 def _noise(n: int, samples: int, rate: int, rng: np.random.Generator) -> Array:

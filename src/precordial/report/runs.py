@@ -1,0 +1,106 @@
+"""What a study's folder tells about its trainings, read without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from precordial.errors import PrecordialError
+from precordial.evaluation import Predictions, Row
+from precordial.report.tables import MODELS, PRETRAINING
+
+# As `precordial.training` writes them; to import the names from there would load torch. A test compares them.
+RUN, METRICS, DONE, PREDICTIONS = "run.json", "metrics.jsonl", "done.json", "predictions.csv"
+KINDS = ("pretrain", "scratch", "finetune")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished training.
+
+    Attributes:
+        row: a row of the results table: says which training this is.
+        folder: where it lives.
+        settings: its whole description, `precordial.training.TrainingRun` as plain values.
+        epochs: one entry of metrics per epoch.
+        done: best epoch, version, device.
+    """
+
+    row: Row
+    folder: Path
+    settings: Mapping[str, Any]
+    epochs: list[dict[str, Any]]
+    done: Mapping[str, Any]
+
+    @property
+    def model(self) -> str:
+        """The paper's name of the model."""
+        return MODELS.get(self.row.model, self.row.model)
+
+    @property
+    def what(self) -> str:
+        """The training in words."""
+        learned = PRETRAINING.get(self.row.pretraining, self.row.pretraining).lower()
+        return {
+            "pretrain": f"pre-training on {learned}",
+            "scratch": "from scratch",
+            "finetune": f"fine-tuned after pre-training on {learned}",
+        }[self.row.kind]
+
+    def predictions(self) -> Predictions:
+        """What it said about each ECG.
+
+        Raises:
+            PrecordialError: the file is missing or damaged.
+        """
+        return Predictions.load(_there(self.folder / PREDICTIONS))
+
+
+def read_runs(study_folder: Path, rows: Iterable[Row]) -> list[RunRecord]:
+    """The trainings behind a results table: by model, pre-trainings first, then by seed.
+
+    Raises:
+        PrecordialError: a file of a training is missing or damaged.
+    """
+    first: dict[str, Row] = {}
+    for row in rows:
+        if row.kind in KINDS:
+            first.setdefault(row.run, row)
+    return sorted((_read(study_folder / "runs" / run, row) for run, row in first.items()), key=_place)
+
+
+def _read(folder: Path, row: Row) -> RunRecord:
+    try:
+        settings = json.loads(_there(folder / RUN).read_text(encoding="utf-8"))
+        done = json.loads(_there(folder / DONE).read_text(encoding="utf-8"))
+        epochs = [json.loads(line) for line in _there(folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        raise PrecordialError(
+            "a file of this training cannot be read", file=folder, remedy="delete the folder and run the study again"
+        ) from None
+    return RunRecord(row, folder, settings, epochs, done)
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise PrecordialError(
+            "the results name a training whose file is missing", file=path, remedy="run the study again"
+        )
+    return path
+
+
+def _place(run: RunRecord) -> tuple[object, ...]:
+    row = run.row
+    models, learned = list(MODELS), list(PRETRAINING)
+    return (
+        models.index(row.model) if row.model in models else len(models),
+        row.model,
+        KINDS.index(row.kind),
+        learned.index(row.pretraining) if row.pretraining in learned else len(learned),
+        row.source_fraction or 0.0,
+        row.target_fraction or 0.0,
+        row.seed,
+    )
