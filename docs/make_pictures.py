@@ -21,14 +21,13 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, age_sex_baseline
 from precordial.ecg import twelve_leads
 from precordial.evaluation import Predictions, Row, read_results
 from precordial.report import ecg_figure
 from precordial.report.figures import Curve, draw_roc
 from precordial.report.style import LOOKS, STYLE, name_of, series_of
 from precordial.report.tables import TESTS
-from precordial.study.results import age_sex_baseline
 from precordial.twin import Infarctions, synthetic_ecgs
 from precordial.twin.heart import TERRITORIES, beats
 from precordial.twin.persons import draw_persons

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from precordial import __version__
 from precordial.errors import REASONS, PrecordialError
+
+# What a user can cause: no space, no right to write, a file where a folder should be, and the like.
+USERS_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EMFILE,
+}
 
 # No pretty tracebacks: they print local variables, and those may hold patients' data.
 app = typer.Typer(
@@ -70,7 +85,7 @@ def ingest(
     )
     if read:
         print(f"{read:,} files in {summary.seconds:.1f} s ({read / max(summary.seconds, 1e-9):,.0f} files/s)")
-    _print_rejects(summary.rejected)
+    _print_rejects(summary.rejected, archive)
 
 
 @archive_app.command("info")
@@ -89,7 +104,7 @@ def archive_info(folder: ArchiveFolder) -> None:
         print(f"recorded from {str(dated.min())[:10]} to {str(dated.max())[:10]}")
     formats = sorted({text["format"] for text in texts})
     print(f"formats: {', '.join(formats) or 'none'}; digest {archive.digest}")
-    _print_rejects(archive.reject_counts())
+    _print_rejects(archive.reject_counts(), folder)
 
 
 @archive_app.command("verify")
@@ -223,6 +238,42 @@ def report(study: StudyFile, changes: Changes = None) -> None:
 
 
 @app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes.")] = Path("precordial-demo"),
+    seed: Annotated[int, typer.Option(help="Of the synthetic hospital.")] = 1,
+    patients: Annotated[int, typer.Option(help="Of the synthetic hospital.")] = 5800,
+    changes: Changes = None,
+) -> None:
+    """Make a synthetic hospital, run the study on it, and print its tables. A second call goes on from there."""
+    from precordial.demo import HOSPITAL, DemoHospital, introduction, limit_rows, next_steps, prepare_demo
+    from precordial.evaluation import write_results
+    from precordial.progress import ConsoleWatcher
+    from precordial.report import report_tables, write_report
+    from precordial.report.html import write_html
+    from precordial.report.summary import key_results
+    from precordial.study import load_study, run_study
+
+    hospital = DemoHospital(patients=patients, seed=seed)
+    with ConsoleWatcher() as watcher:
+        study = prepare_demo(out, hospital, progress=watcher.written)
+        settings = load_study(study, changes or ())
+        print(introduction(settings, hospital))
+        outcome = run_study(settings, watcher)
+    rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, out / HOSPITAL / "truth")]
+    write_results(settings.folder / "results.csv", rows)
+    folder = settings.folder / "report"
+    tables = report_tables(outcome.cohort, rows, settings.label)
+    write_report(folder, tables, flow=outcome.cohort.flow.text())
+    page = write_html(folder, settings, outcome.cohort, rows, command=_again(study, changes))
+    print(outcome.cohort.flow.text())
+    for table in tables.values():
+        print(table.text())
+    print("In short", *key_results(rows, settings.label), "", sep="\n")
+    print(next_steps(study))
+    print(f"\nreport: {page}")
+
+
+@app.command()
 def twin(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the hospital goes.")],
     patients: Annotated[int, typer.Option(help="How many patients.")] = 1000,
@@ -252,7 +303,7 @@ def twin(
                 format=file_format,
                 registers_only=registers_only,
                 workers=workers,
-                progress=watcher.files,
+                progress=watcher.written,
             )
     except KeyboardInterrupt:  # main() would promise that the same command goes on from here
         print("\nprecordial: stopped; nothing of the unfinished hospital is kept", file=sys.stderr)
@@ -270,15 +321,17 @@ def _several(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def _print_rejects(counts: dict[str, int]) -> None:
+def _print_rejects(counts: dict[str, int], archive: Path) -> None:
     for reason, count in counts.items():
         print(f"  {count:,} rejected: {REASONS[reason]} ({reason})")
+    if counts:
+        print(f"  each is listed in {archive / 'rejects.jsonl'}")
 
 
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2, Ctrl-C is 130."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="precordial")
         if code == 130:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
@@ -291,16 +344,28 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:  # no space, no right to write, a file where a folder should be
+    except OSError as error:
+        if error.errno not in USERS_ERRORS and not (error.errno == errno.ENOENT and error.filename):
+            raise
         where = f"{error.filename}: " if error.filename else ""
         print(f"precordial: {where}{error.strerror or error} (says the system)", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
-        # A wrong option: typer brings its own copy of click's errors, known by what they can do.
-        if hasattr(error, "show") and hasattr(error, "exit_code"):
-            error.show()
-            sys.exit(error.exit_code)
-        raise
+        # Typer brings its own copy of click's errors, known by what they can do.
+        if not hasattr(error, "show") or not hasattr(error, "format_message"):
+            raise
+        _complain(error)
+
+
+def _complain(error: Any) -> None:
+    """Say a wrong option in one line."""
+    message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    context = getattr(error, "ctx", None)
+    if message:
+        print(f"precordial: {message}; see {context.command_path if context else 'precordial'} --help", file=sys.stderr)
+    else:  # no word at all was given, and the help is shown
+        error.show()
+    sys.exit(2)
 
 
 if __name__ == "__main__":

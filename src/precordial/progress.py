@@ -34,7 +34,7 @@ class _Rate(ProgressColumn):
 
 
 class ConsoleWatcher(Watcher):
-    """Shows a study, or an ingest, as it runs; a context manager.
+    """Shows a study, an ingest or a synthetic hospital in the making as it runs; a context manager.
 
     Args:
         console: where to write; standard error by default, so that tables on standard output stay clean.
@@ -56,9 +56,13 @@ class ConsoleWatcher(Watcher):
         self._close()
         self.console.print(escape(text), soft_wrap=True)
 
-    def files(self, done: int, total: int, unit: str = "files") -> None:
-        """Move the bar of files (or ECGs)."""
-        self._advance(f"reading {unit}", done, total, unit)
+    def files(self, done: int, total: int) -> None:
+        """Move the bar of files that are read."""
+        self._advance("reading files", done, total, "files")
+
+    def written(self, done: int, total: int) -> None:
+        """Move the bar of ECGs that are written."""
+        self._advance("writing ECGs", done, total, "ECGs")
 
     def ecgs(self, done: int, total: int) -> None:
         """Move the bar of ECGs that are checked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 import subprocess
@@ -142,17 +143,17 @@ REGISTERS = {
     "no date": (
         "visits.csv",
         setting(5, 3, "2024-02-30 10:00:00"),
-        r"row 5, column 'arrival': this is no date; write dates as 2017-03-31 ",
+        r"row 5, column 'arrival': this is not a date; write dates as 2017-03-31 ",
     ),
     "no date of a diagnosis": (
         "diagnoses.csv",
         setting(4, 3, "soon"),
-        r"row 4, column 'date': this is no date; write dates as 2017-03-31 ",
+        r"row 4, column 'date': this is not a date; write dates as 2017-03-31 ",
     ),
     "no birth date": (
         "patients.csv",
         setting(3, 2, "31.12.1950"),
-        r"row 3, column 'birth_date': this is no date; .*cohort\.patients\.date_format",
+        r"row 3, column 'birth_date': this is not a date; .*cohort\.patients\.date_format",
     ),
     "no sex": (
         "patients.csv",
@@ -169,10 +170,15 @@ REGISTERS = {
         lambda rows: rows[8].append("chest pain, left"),
         r"row 9: 6 cells where the header has 5; quote cells",
     ),
+    "no dates at all": (
+        "visits.csv",
+        lambda rows: [row.__setitem__(2, "soon") for row in rows[1:]],
+        r"row 2, column 'arrival': this is not a date \(\d+ more like it\); write dates as 2017-03-31 ",
+    ),
     "another separator": (
         "visits.csv",
         lambda rows: rows.__setitem__(slice(None), [[";".join(row)] for row in rows]),
-        r"column 'visit_id', key 'cohort\.visits\.columns\.visit_id': there is no such column; ",
+        r"row 1: the cells seem to be separated by ';'; set cohort\.visits\.separator = \";\"$",
     ),
     "other pseudonyms": (
         "visits.csv",
@@ -244,6 +250,8 @@ TYPOS = {
         '"registers"\ntemporal_test = 0.8',
         r"key 'cohort': temporal_test, random_test and validation leave nothing for training; ",
     ),
+    "a name with a slash": ('"s"', '"s/t"', r"key 'name': must be a plain name, as of a file: not empty, and without "),
+    "no name": ('"s"', '""', r"key 'name': must be a plain name, as of a file: not empty, and without slashes; "),
     "nothing to train": ('["rn-900k"]', "[]", r"key 'grid\.0\.models': this list is empty; give at least one$"),
 }
 
@@ -395,6 +403,7 @@ def test_single_bad_files_are_rejected_and_stop_nothing(
     rejects = Archive(tmp_path / "archive").rejects()
     assert {row["source"]: row["reason"] for row in rejects} == {name: reason for name, (_, reason) in files.items()}
     assert all(row["problem"] for row in rejects)
+    assert out.endswith(f"  each is listed in {tmp_path / 'archive' / 'rejects.jsonl'}\n")
     for reason in {reason for _, reason in files.values()}:
         assert re.search(rf"^ +\d+ rejected: .+ \({reason}\)$", out, re.MULTILINE)
 
@@ -425,9 +434,41 @@ def test_an_archive_without_a_usable_ecg(tmp_path: Path, study: Path, command: C
 def test_wrong_words(words: Sequence[str], expected: str, command: CommandLine) -> None:
     code, out, err = command.run(*words)
     assert (code, out) == (2, "")
-    assert expected in err
-    assert "Traceback" not in err
-    assert len(err.splitlines()) <= 5
+    assert re.fullmatch(rf"precordial: {re.escape(expected)}.*; see precordial( \w+)? --help\n", err), err
+
+
+@pytest.mark.parametrize("words", [("--help",), ("ingest", "--help"), (), ("study",)])
+def test_the_help_stays_as_it_is(words: Sequence[str], command: CommandLine) -> None:
+    code, out, err = command.run(*words)
+    assert code == (0 if "--help" in words else 2)
+    assert "Usage: precordial" in out + err
+    assert len((out + err).splitlines()) > 5
+    assert "precordial: " not in out + err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device (says the system)"),
+        (PermissionError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied (says the system)"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/a/b"), "/a/b: No such file (says the system)"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), None),
+        (OSError(errno.EIO, "Input/output error", "/a/b"), None),
+        (OSError("of the program's own making"), None),
+    ],
+)
+def test_of_the_systems_errors_only_a_users_are_one_line(
+    error: OSError, said: str | None, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("precordial.archive.ingest", failing)
+    if said is None:
+        with pytest.raises(OSError, match=re.escape(str(error))):
+            command.run("ingest", "x", "--archive", "y")
+    else:
+        assert command.complaint("ingest", "x", "--archive", "y") == said
 
 
 def test_a_process_of_its_own_says_and_exits_the_same(
@@ -482,6 +523,8 @@ def labelled(tmp_path: Path, wfdb_record: Callable[..., Path]) -> Path:
 def leak(labelled: Path, command: CommandLine) -> str:
     """What the guard says of a study; nothing was trained."""
     complaint = command.complaint("study", "run", labelled)
+    assert complaint.startswith(f"{labelled.parent / 's-work' / 'cohort' / 'cohort.csv'}: ")
+    assert "precordial.Archive(DIR).table(), column 'source'" in complaint
     assert "SECRET" not in complaint
     assert not (labelled.parent / "s-work" / "runs").exists()
     assert not (labelled.parent / "s-work" / "results.csv").exists()

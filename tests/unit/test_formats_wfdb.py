@@ -264,3 +264,20 @@ def test_age_and_sex(
 ) -> None:
     ecg = read_ecg(wfdb_record(tmp_path, DIGITAL, comments=comments))
     assert (ecg.age, ecg.sex, ecg.flags, ecg.source) == (age, sex, flags, "wfdb")
+
+
+@pytest.mark.parametrize(
+    ("comments", "patient_id"),
+    [
+        (["#Age: 82", "#Patient: T0000042"], "T0000042"),
+        (["# patient id: 0042 "], "0042"),
+        (["#PATIENT ID : A:1"], "A:1"),
+        (["#Patient: 7", "#Patient ID: 8"], "8"),
+        (["#Patient ID:", "#Patient: 7"], "7"),
+        (["#Patient:"], None),
+        (["#Patient name: Test", "#Inpatient: yes", "#patient 1", "#Dx: 426783006"], None),
+        ([], None),
+    ],
+)
+def test_patient_id(comments: list[str], patient_id: str | None, tmp_path: Path, wfdb_record: Record) -> None:
+    assert read_ecg(wfdb_record(tmp_path, DIGITAL, comments=comments)).patient_id == patient_id

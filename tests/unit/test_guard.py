@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,14 @@ def test_leaks_of_all_kinds_are_told_at_once_and_long_lists_are_cut() -> None:
     assert "row 12 " not in message
     assert message.count(" and 90 more (") == 2
     assert "\n" not in message
+
+
+def test_a_leak_names_the_table_and_the_way_to_the_files(tmp_path: Path) -> None:
+    leaky = plant_tuple(plant(*clean(), "patient", 0, 2))
+    with pytest.raises(LeakageError) as error:
+        check_leaks(*leaky, file=tmp_path / "cohort.csv")
+    assert str(error.value).startswith(f"{tmp_path / 'cohort.csv'}: a patient is in two")
+    assert str(error.value).endswith("in Python, precordial.Archive(DIR).table(), column 'source'")
 
 
 def test_an_ecg_that_is_not_in_the_archive() -> None:

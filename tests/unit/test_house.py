@@ -17,6 +17,7 @@ SOURCE = Path(precordial.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "processes",
     "ecg",
     "watcher",
     "evaluation",
@@ -30,6 +31,7 @@ ORDER = [
     "training",
     "study",
     "report",
+    "demo",
     "bedside",
     "progress",
     "cli",

@@ -1,7 +1,9 @@
 """Model files: bit-equal after a round trip, equal for equal runs, and refused when damaged or not understood."""
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from precordial.errors import ModelError
 from precordial.models import (
     HeadKind,
     ModelCard,
+    checkpoint,
     create_model,
     load_model,
     load_tensors,
@@ -175,6 +178,31 @@ def test_a_card_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, 
     with pytest.raises(ModelError, match=message) as error:
         load_model(path)
     assert error.value.file == path
+
+
+def test_ctrl_c_is_heard_when_the_load_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside, safetensors and torch would turn it into a ValueError of theirs."""
+    path, done = tmp_path / "a.safetensors", []
+    save_tensors(path, {"w": torch.arange(6.0)}, {"note": "x"})
+    tensor_of, digest = checkpoint.safe_open, checkpoint._digest
+
+    def opened(*args: Any, **options: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        done.append("opened")
+        return tensor_of(*args, **options)
+
+    def digested(*args: Any) -> str:
+        done.append("compared")
+        return digest(*args)
+
+    monkeypatch.setattr(checkpoint, "safe_open", opened)
+    monkeypatch.setattr(checkpoint, "_digest", digested)
+    with pytest.raises(KeyboardInterrupt) as heard:
+        load_tensors(path)
+    assert done == ["opened", "compared"]
+    assert heard.value.__context__ is None  # of no error inside
+    monkeypatch.undo()
+    assert load_tensors(path)[1] == {"note": "x"}
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,27 @@ def test_numbers(tmp_path: Path) -> None:
     assert read_table(path, {"age": "age"}, types={"age": "number"})["age"].to_list() == [47.0, 47.5]
     for wrong in ("nan", "47 years", "1e999"):
         path = write(tmp_path, f"age\n47\n{wrong}\nx\n")
-        with pytest.raises(RegisterError, match=r"row 3, column 'age': this is no number; so are 1 more rows"):
+        with pytest.raises(RegisterError, match=r"row 3, column 'age': this is not a number \(1 more like it\); write"):
             read_table(path, {"age": "age"}, types={"age": "number"})
+
+
+@pytest.mark.parametrize(
+    ("header", "separator", "said"),
+    [
+        ("id;when;why", ",", "';'; set cohort.visits.separator = \";\""),
+        ("id\twhen", ",", 'tabs; set cohort.visits.separator = "\\t"'),
+        ("id,when", ";", "','; set cohort.visits.separator = \",\""),
+    ],
+)
+def test_another_separator_is_seen(tmp_path: Path, header: str, separator: str, said: str) -> None:
+    path = write(tmp_path, f"{header}\nSECRET;2017-03-31\n")
+    with pytest.raises(RegisterError) as error:
+        read_table(path, {"a": "id"}, separator=separator, key="cohort.visits.columns")
+    assert str(error.value) == f"{path}, row 1: the cells seem to be separated by {said}"
+
+
+def test_one_column_may_have_a_strange_name(tmp_path: Path) -> None:
+    assert read_table(write(tmp_path, "a;b\n1\n"), {"a": "a;b"})["a"].to_list() == ["1"]
 
 
 def test_a_missing_column_names_the_nearest_and_the_key(tmp_path: Path) -> None:

@@ -70,6 +70,13 @@ def trained_parent(small_cohort: Callable[..., Made], tmp_path: Path) -> tuple[M
     return made, tmp_path / "parent" / "best.safetensors"
 
 
+@pytest.fixture
+def states_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished runs keep their last state, for a look at it."""
+    monkeypatch.setattr("precordial.training.state.remove_state", lambda folder: None)
+
+
+@pytest.mark.usefixtures("states_stay")
 def test_a_frozen_body_does_not_move_in_any_way(trained_parent: tuple[Made, Path], tmp_path: Path) -> None:
     """Neither weights nor batch-norm statistics of the body change in stage 2; in stage 3 they do."""
     (cohort, archive), parent = trained_parent
@@ -106,6 +113,7 @@ def test_what_sleeps_in_a_frozen_body(name: str, awake: tuple[Any, ...]) -> None
     assert all(module.training for module in network.modules())
 
 
+@pytest.mark.usefixtures("states_stay")
 @pytest.mark.parametrize("at", [(1, 1), (1, 3), (2, 1), (3, 2)])
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(
     trained_parent: tuple[Made, Path], tmp_path: Path, at: tuple[int, int]
@@ -219,6 +227,32 @@ def test_a_rate_too_high_is_said(small_cohort: Callable[..., Made], tmp_path: Pa
     run = CHILD.model_copy(update={"parent": None, "head": "own", "stages": (Stage(epochs=3, peak=1e30),)})
     with pytest.raises(ModelError, match=r"no longer a number.*lower the peak rate"):
         train(run, *made, tmp_path / "run")
+
+
+def test_a_finished_run_keeps_no_state(
+    small_cohort: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes after done.json is written; what a kill in between leaves goes with the next call."""
+    run = CHILD.model_copy(update={"parent": None, "head": "own", "stages": (Stage(epochs=1, peak=1e-3),)})
+    made, folder = small_cohort(target=60), tmp_path / "run"
+    state = folder / "last.safetensors"
+
+    def killed(folder: Path) -> None:
+        raise Stop
+
+    monkeypatch.setattr("precordial.training.state.remove_state", killed)
+    with pytest.raises(Stop):
+        train(run, *made, folder)
+    monkeypatch.undo()
+    assert (folder / "done.json").exists()
+    assert state.exists()
+    first = train(run, *made, folder)
+    assert not state.exists()
+    np.testing.assert_array_equal(train(run, *made, folder).score, first.score)
+    train(run, *made, tmp_path / "again")
+    names = {path.name for path in (tmp_path / "again").iterdir()}
+    assert names == {path.name for path in folder.iterdir()}
+    assert names == {"run.json", "best.safetensors", "best.json", "metrics.jsonl", "predictions.csv", "done.json"}
 
 
 def test_a_damaged_state_is_said_and_not_overwritten(trained_parent: tuple[Made, Path], tmp_path: Path) -> None:

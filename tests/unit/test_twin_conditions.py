@@ -27,7 +27,7 @@ def made(infarctions: Infarctions | None = None, **conditions: Any) -> tuple[Bea
     rng = np.random.default_rng(1)
     ages, sexes = rng.uniform(40, 85, N), rng.integers(0, 2, N)
     persons = draw_persons(ages, sexes, rng)
-    wanted = {"early_repolarisation": 0, "hypertrophy": 0, "bundle_branch": 0} | conditions
+    wanted = {"early_repolarisation": 0, "hypertrophy": 0, "st_t_changes": 0, "bundle_branch": 0} | conditions
     persons = replace(persons, **{k: np.full(N, v, getattr(persons, k).dtype) for k, v in wanted.items()})
     heart = beats(ages, sexes, persons, infarctions or Infarctions.none(N), rng)
     leads = np.stack([twelve_leads(one) for one in templates(heart, lead_field(persons, rng), RATE)])
@@ -140,6 +140,17 @@ def test_early_repolarisation_raises_st_into_a_tall_t() -> None:
     assert not (np.median(leads["aVL"], 0)[PEAK + 60] < -0.05)  # no reciprocal depression
 
 
+def test_lasting_changes_depress_st_and_flatten_t_at_the_side_and_leave_the_qrs() -> None:
+    healthy, before = made()
+    heart, after = made(st_t_changes=1)
+    for name in ("V5", "V6"):  # Minnesota code 4.2 begins at 0.05 mV
+        assert np.median(st(heart, after[name]) - st(healthy, before[name])) < -0.05, name
+        assert np.median(t_wave(heart, after[name]) - t_wave(healthy, before[name])) < -0.2, name
+    assert np.median(st(heart, after["I"]) - st(healthy, before["I"])) < -0.03
+    assert np.median(st(heart, after["aVR"]) - st(healthy, before["aVR"])) > 0.03
+    np.testing.assert_allclose(within(after["V5"], -60, 20), within(before["V5"], -60, 20), atol=0.05)
+
+
 @pytest.mark.parametrize(
     ("condition", "age", "men", "women"),
     [  # the publications in CONDITIONS
@@ -149,6 +160,8 @@ def test_early_repolarisation_raises_st_into_a_tall_t() -> None:
         ("left bundle-branch block", 52, (0.002, 0.006), (0.001, 0.006)),
         ("left bundle-branch block", 75, (0.010, 0.03), (0.010, 0.03)),
         ("left-ventricular hypertrophy", 52, (0.02, 0.03), (0.06, 0.08)),
+        ("lasting ST and T changes", 50, (0.05, 0.08), (0.05, 0.08)),
+        ("lasting ST and T changes", 70, (0.16, 0.24), (0.16, 0.24)),
         ("early repolarisation", 25, (0.08, 0.12), (0, 0.06)),
         ("early repolarisation", 80, (0, 0.06), (0, 0.06)),
     ],
@@ -169,6 +182,7 @@ def test_persons_have_conditions_as_often_as_they_should() -> None:
         "left bundle-branch block": persons.bundle_branch == LEFT,
         "left-ventricular hypertrophy": persons.hypertrophy > 0,
         "early repolarisation": persons.early_repolarisation > 0,
+        "lasting ST and T changes": persons.st_t_changes > 0,
     }
     assert found.keys() == CONDITIONS.keys()
     for name, having in found.items():

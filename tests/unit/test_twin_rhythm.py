@@ -26,6 +26,7 @@ def hearts(ectopy: tuple[float, float], n: int = N, seed: int = 1) -> tuple[Beat
         draw_persons(ages, sexes, rng),
         early_repolarisation=none,
         hypertrophy=none,
+        st_t_changes=none,
         bundle_branch=none.astype(np.int8),
         ectopy=np.tile(np.array(ectopy, np.float32), (n, 1)),
     )

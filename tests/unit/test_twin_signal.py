@@ -32,6 +32,7 @@ def typical(ages: NDArray[np.float64], sexes: NDArray[np.int64], seed: int) -> t
         persons,
         early_repolarisation=none,
         hypertrophy=none,
+        st_t_changes=none,
         bundle_branch=np.zeros(len(ages), np.int8),
         ectopy=np.zeros((len(ages), 2), np.float32),
     )

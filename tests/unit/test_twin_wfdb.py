@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from precordial.archive import Archive, ingest
-from precordial.cohort import LabelsSettings, build_cohort
+from precordial.cohort import Cohort, LabelsSettings, RegistersSettings, build_cohort
 from precordial.formats import read_ecg
 from precordial.twin import Hospital, make_hospital, synthetic_ecgs
 from precordial.twin.header import Header, to_units
@@ -91,6 +91,7 @@ def test_the_reader_gets_back_what_was_written(tmp_path: Path) -> None:
     signal = synthetic_ecgs([63], [1], seed=2)[0]
     ecg = read_ecg(write(tmp_path, wfdb_files("rec", to_units(signal), signal, HEADER)))
     assert (ecg.recorded_at, ecg.age, ecg.sex, ecg.rate) == (HEADER.recorded_at, 63, "female", 500)
+    assert ecg.patient_id == HEADER.patient_id
     assert ecg.flags == 0
     for name, row in ROWS.items():
         assert np.abs(ecg.signal[ecg.leads.index(name)] - signal[row]).max() <= 0.00244 + 1e-6
@@ -102,7 +103,8 @@ def test_no_time_and_no_patient(tmp_path: Path) -> None:
     files = wfdb_files("rec", units, units, bare)
     assert b"#Patient" not in files[".hea"]
     assert files[".hea"].startswith(b"rec 12 500 5000\n")
-    assert read_ecg(write(tmp_path, files)).recorded_at is None
+    ecg = read_ecg(write(tmp_path, files))
+    assert (ecg.recorded_at, ecg.patient_id) == (None, None)
 
 
 @pytest.mark.parametrize("kind", ["muse", "wfdb"])
@@ -111,7 +113,7 @@ def test_ingest_rejects_what_was_planted(
 ) -> None:
     hospital, archive = hospitals[kind], archives[kind]
     rejected = {"bad-checksum", "flat-lead", "unreadable", "duplicate"}
-    if kind == "muse":  # WFDB has no patient id, and a record may lack its time: the cohort leaves such ECGs out
+    if kind == "muse":  # a WFDB record may lack patient and time: the cohort leaves such ECGs out
         rejected |= {"no-patient-id", "no-time"}
     assert archive.reject_counts() == {name: n for name, n in sorted(hospital.faults.items()) if name in rejected}
     reason = {row["source"]: row["reason"] for row in archive.rejects()}
@@ -166,3 +168,33 @@ def test_a_cohort_from_the_record_list(hospitals: dict[str, Hospital], archives:
     assert set(target.age_source) == {"table"}
     for ecg_id, age in zip(target.ecg_id.tolist(), target.age, strict=True):
         assert age == float(ecgs["ecg/" + source[ecg_id]]["age"])
+
+
+def test_a_cohort_from_the_registers_is_the_same_in_both_formats(
+    hospitals: dict[str, Hospital], archives: dict[str, Archive]
+) -> None:
+    """Faults lie at the same ECGs; where MUSE is rejected for its patient or time, WFDB is left out by the cohort."""
+    given = {
+        "complaint": ["chest pain"],
+        "visits": {"file": "visits.csv", "columns": {"discharge": "discharge"}},
+        "diagnoses": {"file": "diagnoses.csv"},
+        "patients": {"file": "patients.csv", "columns": {"birth_date": "birth_date", "sex": "sex"}},
+    }
+    cohorts: dict[str, Cohort] = {}
+    found = {}
+    for kind, hospital in hospitals.items():
+        archive = archives[kind]
+        settings = RegistersSettings.model_validate(given).resolve(hospital.registers)
+        cohorts[kind] = cohort = build_cohort(settings, archive.table(), rejects=archive.reject_counts())
+        target = cohort.select(role="target")
+        row = archive.rows(target.ecg_id)
+        waveform = archive.index["waveform"][row].tolist()
+        about = (column.tolist() for column in (target.patient_id, target.split, target.label, target.age, target.sex))
+        found[kind] = dict(zip(target.visit_id.tolist(), zip(waveform, *about, strict=True), strict=True))
+    assert found["wfdb"] == found["muse"]
+    assert len(found["muse"]) > 30
+    assert len(cohorts["wfdb"].select(role="source")) == len(cohorts["muse"].select(role="source")) > 30
+    faults = hospitals["wfdb"].faults
+    left_out = cohorts["wfdb"].flow["archive/identified"].excluded_ecgs
+    assert left_out == faults["no-patient-id"] + faults["no-time"] > 0
+    assert cohorts["muse"].flow["archive/identified"].excluded_ecgs == 0

@@ -89,6 +89,15 @@ def test_a_terminal_gets_bars() -> None:
     assert "\x1b[?25h" in out.getvalue().rpartition("\x1b[?25l")[2]  # the cursor is there again
 
 
+def test_what_is_written_is_not_said_to_be_read() -> None:
+    out, console = a_terminal()
+    with ConsoleWatcher(console) as watcher:
+        watcher.written(20, 40)
+        watcher.written(40, 40)
+    assert re.search(r"writing ECGs .* 40/40", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()))
+    assert "reading" not in out.getvalue()
+
+
 def test_the_bar_goes_away_when_something_breaks() -> None:
     out, console = a_terminal()
 

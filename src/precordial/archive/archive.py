@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.archive.layout import (
+    REJECTS,
     Rows,
     map_bytes,
     read_manifest,
@@ -191,7 +192,7 @@ class Archive:
 
     def rejects(self) -> list[dict[str, Any]]:
         """Files that were not taken: source, reason and what was wrong."""
-        path = self.path / "rejects.jsonl"
+        path = self.path / REJECTS
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []  # a torn last line is not one
         return [json.loads(line) for line in lines]
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal as signals
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +19,7 @@ from precordial.archive.writer import ArchiveWriter, Key, Rejected, Taken, to_un
 from precordial.ecg import SECONDS, normalise
 from precordial.errors import ArchiveError, PrecordialError, UnusableEcg
 from precordial.formats import find_reader, read_ecg
+from precordial.processes import in_order
 
 CHUNK = 16  # files a worker takes at a time: large enough to hide the hand-over, small enough to share evenly
 
@@ -83,6 +78,7 @@ def ingest(
 
     Raises:
         ArchiveError: no files at a source, another process writes to the archive, or the archive has another rate.
+        PrecordialError: a worker process was killed; what is in the archive stays.
     """
     started = time.monotonic()
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
@@ -96,20 +92,20 @@ def ingest(
     with ArchiveWriter(Path(archive), rate=rate, samples=rate * SECONDS, rules=rules) as writer:
         todo = [job for job in jobs if job[1] not in writer.keys]
         skipped = done = len(jobs) - len(todo)
-        for results in _work(
-            todo, partial(read_one, rate=rate, authors=rules == "authors-code"), workers or os.cpu_count() or 1
-        ):
-            for result in results:
-                if isinstance(result, Taken):
-                    result = writer.add(result)
-                if isinstance(result, Rejected):
-                    writer.reject(result)
-                    rejected[result.reason] = rejected.get(result.reason, 0) + 1
-                else:
-                    added += 1
-            done += len(results)
-            if progress:
-                progress(done, len(jobs))
+        read = partial(read_one, rate=rate, authors=rules == "authors-code")
+        with closing(_work(todo, read, workers or os.cpu_count() or 1)) as chunks:
+            for results in chunks:
+                for result in results:
+                    if isinstance(result, Taken):
+                        result = writer.add(result)
+                    if isinstance(result, Rejected):
+                        writer.reject(result)
+                        rejected[result.reason] = rejected.get(result.reason, 0) + 1
+                    else:
+                        added += 1
+                done += len(results)
+                if progress:
+                    progress(done, len(jobs))
         writer.commit()
         total = writer.count
     return IngestSummary(added, skipped, dict(sorted(rejected.items())), total, time.monotonic() - started)
@@ -183,51 +179,8 @@ def _read_chunk(jobs: list[Job], read: ReadOne) -> list[Taken | Rejected]:
     return [read(job) for job in jobs]
 
 
-def _work(jobs: list[Job], read: ReadOne, workers: int) -> Iterator[list[Taken | Rejected]]:
-    """Results in the order of the jobs, with a bounded number of chunks in flight."""
+def _work(jobs: list[Job], read: ReadOne, workers: int) -> Generator[list[Taken | Rejected]]:
+    """Results in the order of the jobs, a chunk at a time."""
     chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
-    if workers == 1 or len(chunks) < 2 * workers:  # starting processes takes longer than a few files
-        for chunk in chunks:
-            yield _read_chunk(chunk, read)
-        return
-    # spawn: forking a process that has Polars' or torch's threads can lock up.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    flying: deque[Future[list[Taken | Rejected]]] = deque()
-    try:
-        for chunk in chunks:
-            with _deaf_to_ctrl_c():
-                flying.append(pool.submit(_read_chunk, chunk, read))
-            if len(flying) > 4 * workers:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
-    except BrokenProcessPool:
-        raise ArchiveError(
-            "a worker process ended unexpectedly; what was acknowledged is in the archive",
-            remedy="run the same command again; from a script call ingest() under if __name__ == '__main__', "
-            "or give workers=1",
-        ) from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started here leave Ctrl-C to their parent from their first moment on: a blocked signal is inherited."""
-    before = signals.pthread_sigmask(signals.SIG_BLOCK, {signals.SIGINT})
-    try:
-        yield
-    finally:
-        signals.pthread_sigmask(signals.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    """A worker ends when its parent is gone, however it went."""
-    parent = parent_process()
-    if parent is not None:
-
-        def watch() -> None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()
+    few = len(chunks) < 2 * workers  # starting processes takes longer than a few files
+    return in_order(partial(_read_chunk, read=read), chunks, 1 if few else workers)

@@ -54,6 +54,7 @@ ROW = np.dtype(
         ("crc", "<u4"),  # of the row before it and its text
     ]
 )
+REJECTS = "rejects.jsonl"
 TEXTS = ("patient_id", "source", "device", "format")
 _SEPARATOR = "\x1f"
 

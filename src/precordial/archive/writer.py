@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from precordial import __version__
 from precordial.archive.layout import (
     COMMIT,
+    REJECTS,
     ROW,
     Manifest,
     make_row,
@@ -201,7 +202,7 @@ class ArchiveWriter:
         """Put everything queued on disk; when this returns, a kill cannot lose it."""
         self._committing = True
         if self._rejects:
-            append_durably(self.path / "rejects.jsonl", b"".join(self._rejects))
+            append_durably(self.path / REJECTS, b"".join(self._rejects))
             self._rejects = []
         if self._rows:
             self._commit_rows()
@@ -230,7 +231,7 @@ class ArchiveWriter:
         for path in sorted((self.path / "signals").glob("*.i16")):
             held = min(max(self._count - int(path.stem) * size, 0), size)
             _truncate(path, held * ecg_bytes)
-        rejects = self.path / "rejects.jsonl"
+        rejects = self.path / REJECTS
         if rejects.exists():
             _truncate(rejects, rejects.read_bytes().rfind(b"\n") + 1)
 

@@ -3,6 +3,7 @@
 Building a cohort loads Polars; loading one, selecting from it and checking it do not.
 """
 
+from precordial.cohort.baseline import age_sex_baseline
 from precordial.cohort.build import build_cohort
 from precordial.cohort.cohort import Cohort, keep_fraction, read_manifest
 from precordial.cohort.flow import Flow, FlowStep
@@ -20,6 +21,7 @@ __all__ = [
     "LabelsSettings",
     "LeakReport",
     "RegistersSettings",
+    "age_sex_baseline",
     "build_cohort",
     "check_leaks",
     "fraction_size",

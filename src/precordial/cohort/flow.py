@@ -76,33 +76,47 @@ class Flow:
                 branch = step.branch
                 lines += [""] * bool(lines) + [BRANCHES.get(branch, branch)]
             if step.excluded_visits or step.excluded_ecgs:
-                left_out = _counts(step.excluded_visits, step.excluded_ecgs, step.touched_patients)
-                lines.append(f"    − {left_out}: {step.why}{_who_stays(step)}")
+                left_out = counts_text(step.excluded_visits, step.excluded_ecgs, step.touched_patients)
+                lines.append(f"    − {left_out}: {step.why}{who_stays(step)}")
             indent = "    • " if step.part else "  "
-            lines.append(f"{indent}{_counts(step.visits, step.ecgs, step.patients)}: {step.text}")
-            lines += [f"        {_number(count)} {reason}" for reason, count in step.reasons.items()]
+            lines.append(f"{indent}{counts_text(step.visits, step.ecgs, step.patients)}: {step.text}")
+            lines += [f"        {number_text(count)} {reason}" for reason, count in step.reasons.items()]
         return "\n".join(lines)
 
 
-def _who_stays(step: FlowStep) -> str:
+def who_stays(step: FlowStep) -> str:
     """A word about the patients who lose a visit and keep another."""
     touched, lost = step.touched_patients or 0, step.excluded_patients or 0
     if touched == lost:
         return ""
-    return f" ({_number(lost)} patients leave, {_number(touched - lost)} stay with others)" if lost else " (who stay)"
+    return (
+        f" ({number_text(lost)} patients leave, {number_text(touched - lost)} stay with others)"
+        if lost
+        else " (who stay)"
+    )
 
 
-def _counts(visits: int | None, ecgs: int | None, patients: int | None) -> str:
+def counts_text(visits: int | None, ecgs: int | None, patients: int | None) -> str:
+    """Counts in words; None is left out.
+
+    >>> counts_text(1, None, 1), counts_text(None, 1200, None)
+    ('1 visit of 1 patient', '1 200 ECGs')
+    """
     things = [
-        f"{_number(count)} {name if count == 1 else name + 's'}"
+        f"{number_text(count)} {name if count == 1 else name + 's'}"
         for count, name in ((visits, "visit"), (ecgs, "ECG"))
         if count is not None
     ]
     if patients is None:
         return ", ".join(things)
-    people = f"{_number(patients)} patient{'' if patients == 1 else 's'}"
+    people = f"{number_text(patients)} patient{'' if patients == 1 else 's'}"
     return f"{', '.join(things)} of {people}" if things else people
 
 
-def _number(count: int) -> str:
+def number_text(count: int) -> str:
+    """A count with blanks at its thousands.
+
+    >>> number_text(50518)
+    '50 518'
+    """
     return f"{count:_}".replace("_", " ")

@@ -6,6 +6,7 @@ It takes arrays, not tables, and runs on a training machine without Polars.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ _REMEDY = {
     "ecg": "build the cohort again; it was changed or merged by hand",
     "waveform": "remove one of the two files, or correct its patient id, ingest and build again",
 }
+# There is no command for it.
+_WHICH_FILE = "which file an ECG is from says, in Python, precordial.Archive(DIR).table(), column 'source'"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def check_leaks(
     ecg_id: NDArray[np.str_],
     recorded_at: NDArray[np.datetime64],
     waveform: NDArray[np.uint64],
+    *,
+    file: Path | None = None,
 ) -> LeakReport:
     """Check a cohort against the archive's own times and waveforms.
 
@@ -63,6 +68,7 @@ def check_leaks(
         ecg_id: of each ECG of the archive, in any order.
         recorded_at: of each; NaT where the archive has none.
         waveform: digest of each ECG's samples.
+        file: the cohort.csv, for messages.
 
     Raises:
         LeakageError: a rule is broken; the message names the rows of cohort.csv (the header is row 1).
@@ -73,6 +79,7 @@ def check_leaks(
     if (at < 0).any():
         raise ArchiveError(
             f"the archive does not have the ECGs of {_rows(cohort, at < 0)}",
+            file=file,
             remedy="use the archive that the cohort was built from, or build the cohort again",
         )
     recorded = recorded_at.astype("datetime64[s]")[at]
@@ -91,7 +98,9 @@ def check_leaks(
                 f"{_BROKEN[name]}: {_rows(cohort, rows)} ({_REMEDY[name]})"
                 for name, rows in broken.items()
                 if rows.any()
-            )
+            ),
+            file=file,
+            remedy=_WHICH_FILE,
         )
     known = {name: len(cohort) for name in RULES}
     known["time"] = int((~np.isnat(recorded)).sum())

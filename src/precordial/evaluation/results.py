@@ -21,9 +21,9 @@ class Row:
 
     Attributes:
         run: id of the run; of the pre-trained one in a difference.
-        kind: "pretrain", "scratch", "finetune", "baseline" (logistic regression on age and sex), or
-            "difference" (pre-trained − scratch, paired).
-        model: the model's name; empty for a baseline.
+        kind: "pretrain", "scratch", "finetune", "baseline" (logistic regression on age and sex), "limit" (the best
+            possible reader of a synthetic hospital's ECGs), or "difference" (pre-trained − scratch, paired).
+        model: the model's name; empty for a baseline or limit.
         pretraining: "none", "age", "sex", "age-sex": what a "pretrain" run learns, the others started from.
         source_fraction, target_fraction: of the patients trained on; None where that training is not part of the run.
         seed: of the run.

@@ -10,7 +10,9 @@ What the reader decides where the files leave room:
   zero (the format's placeholder) are flagged `Flag.NO_CHECKSUM`.
 - Date and time are passed on as the header says. In the files of the 2020 and 2021 Challenges they tell
   when the file was made; whoever splits those by time must not trust them.
-- These records hold no patient id; `Ecg.patient_id` is None.
+- The format has no place for a patient id. A comment ``#Patient: …`` or ``#Patient ID: …`` is taken for one;
+  without it `Ecg.patient_id` is None. Nor need there be a time. A record without either is taken: a table of labels
+  can say both, and a cohort from registers leaves it out and counts it.
 - Gains are taken as the header says, also where they look wrong (the Challenge's E00015 and E00018 say
   4880 units per mV, while their values look like whole µV).
 """
@@ -43,6 +45,8 @@ from precordial.formats.wfdb_header import (
 
 HEADER_LIMIT = 1 << 20  # bytes; a header of 12 leads has about 1 kB
 DATA_LIMIT = 1 << 28  # bytes; three hours of 12 leads at 1000 Hz, and what fits in memory beside its float form
+
+PATIENT = ("patient id", "patient")  # comments that name the patient
 
 # The value that stands for a missing sample, by storage format.
 MISSING = {16: -(1 << 15), 212: -(1 << 11)}
@@ -80,6 +84,7 @@ def read_wfdb(path: Path) -> Ecg:
         signal,
         rate=header.rate,
         leads=checked_leads((channel.lead for channel in header.channels), path),
+        patient_id=next((header.comments[name] for name in PATIENT if header.comments.get(name)), None),
         recorded_at=header.recorded_at,
         age=plausible_age(age),
         sex=parse_sex(header.comments.get("sex")),

@@ -25,6 +25,7 @@ from precordial.errors import ModelError
 from precordial.files import replacing, write_atomic
 from precordial.models.network import HeadKind, Network
 from precordial.models.registry import create_model
+from precordial.processes import ctrl_c_later
 
 CARD_FORMAT = 1
 _AGAIN = "restore it from a copy, or train that run again"
@@ -151,8 +152,9 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
         save_file(on_cpu, temporary, {"precordial": json.dumps(texts, sort_keys=True)})
 
 
+@ctrl_c_later()  # which safetensors and torch would turn into a ValueError of theirs
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read what `save_tensors` wrote, onto the CPU.
+    """Read what `save_tensors` wrote, onto the CPU. Ctrl-C is heard afterwards.
 
     Raises:
         ModelError: the file is missing, damaged, or was not written by `save_tensors`.

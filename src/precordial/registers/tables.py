@@ -16,7 +16,8 @@ from precordial.errors import PrecordialError, RegisterError
 from precordial.registers.values import dates_from_text, numbers_from_text, plain_text
 
 Kind = Literal["text", "date", "number"]
-_WHAT = {"date": "this is no date", "number": "this is no number"}
+SEPARATORS = (";", "\t", ",", "|")  # of CSV files, the likeliest first
+_WHAT = {"date": "this is not a date", "number": "this is not a number"}
 
 
 def read_table(
@@ -71,24 +72,23 @@ def read_table(
         wrong = (cells.is_not_null() & values.is_null()).arg_true()
         if len(wrong):
             raise RegisterError(
-                _WHAT[kind],
+                _WHAT[kind] + (f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""),
                 file=path,
                 row=int(table["row"][int(wrong[0])]),
                 column=columns[name],
-                remedy=_remedy(kind, len(wrong), date_format, key),
+                remedy=_remedy(kind, date_format, key),
             )
         table = table.with_columns(values.alias(name))
     return table
 
 
-def _remedy(kind: Kind, count: int, date_format: str | None, key: str) -> str:
-    others = f"so are {count - 1} more rows; " if count > 1 else ""
+def _remedy(kind: Kind, date_format: str | None, key: str) -> str:
     if kind == "number":
-        return f"{others}write numbers with a decimal point, or leave the cell empty"
+        return "write numbers with a decimal point, or leave the cell empty"
     table = key.removesuffix(".columns")
     if date_format is None:
-        return f"{others}write dates as 2017-03-31 or 2017-03-31 14:05:00, or set {table}.date_format"
-    return f"{others}it does not fit the pattern set under {table}.date_format"
+        return f"write dates as 2017-03-31 or 2017-03-31 14:05:00, or set {table}.date_format"
+    return f"it does not fit the pattern set under {table}.date_format"
 
 
 def _read_raw(path: Path, columns: Mapping[str, str], separator: str, encoding: str, key: str) -> pl.DataFrame:
@@ -100,7 +100,7 @@ def _read_raw(path: Path, columns: Mapping[str, str], separator: str, encoding: 
         if path.suffix.lower() == ".parquet":
             _check_columns(path, pl.read_parquet_schema(path), columns, key)
             return pl.read_parquet(path, columns=wanted).select(wanted)
-        _check_columns(path, _header(path, separator, encoding, key), columns, key)
+        _check_columns(path, _header(path, columns, separator, encoding, key), columns, key)
         # All columns are read: given only some, Polars does not see a row with too many cells.
         return pl.read_csv(path, separator=separator, encoding=_polars_name(encoding), infer_schema=False).select(
             wanted
@@ -111,7 +111,7 @@ def _read_raw(path: Path, columns: Mapping[str, str], separator: str, encoding: 
         raise _unreadable(path, error, separator, encoding, key) from error
 
 
-def _header(path: Path, separator: str, encoding: str, key: str) -> list[str]:
+def _header(path: Path, columns: Mapping[str, str], separator: str, encoding: str, key: str) -> list[str]:
     table = key.removesuffix(".columns")
     if len(separator.encode()) != 1:
         raise RegisterError("the separator must be one ASCII character", key=f"{table}.separator")
@@ -127,6 +127,16 @@ def _header(path: Path, separator: str, encoding: str, key: str) -> list[str]:
         header = next(csv.reader(file, delimiter=separator), None)
     if not header:
         raise RegisterError("the first row is empty", file=path, remedy="it must name the columns")
+    other = next((mark for mark in SEPARATORS if mark != separator and mark in header[0]), None)
+    if len(header) == 1 and other is not None and header[0] not in columns.values():
+        shown = "tabs" if other == "\t" else f"'{other}'"
+        written = "\\t" if other == "\t" else other
+        raise RegisterError(
+            f"the cells seem to be separated by {shown}",
+            file=path,
+            row=1,
+            remedy=f'set {table}.separator = "{written}"',
+        )
     return header
 
 

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.textpath import text_to_path
 
-from precordial.cohort.flow import BRANCHES, Flow, FlowStep, _counts, _number, _who_stays
+from precordial.cohort.flow import BRANCHES, Flow, FlowStep, counts_text, number_text, who_stays
 
 # Inches. A column is a chain of boxes with what was left out at its right side.
 BOX, SIDE, BETWEEN, MARGIN = 2.55, 1.85, 0.25, 0.06
@@ -75,13 +75,13 @@ def _size(step: FlowStep) -> tuple[int | None, ...]:
 def _box(steps: Sequence[FlowStep]) -> Box:
     first = steps[0]
     left_out = (first.excluded_visits or 0) + (first.excluded_ecgs or 0)
-    reasons = [f"{_number(count)} {reason.removeprefix('unusable: ')}" for reason, count in first.reasons.items()]
+    reasons = [f"{number_text(count)} {reason.removeprefix('unusable: ')}" for reason, count in first.reasons.items()]
     why_out = sum(first.reasons.values()) == left_out  # else they are about those who stay
-    lines = [_counts(first.visits, first.ecgs, first.patients), ", ".join(step.text for step in steps)]
+    lines = [counts_text(first.visits, first.ecgs, first.patients), ", ".join(step.text for step in steps)]
     out = []
     if left_out:
-        counts = _counts(first.excluded_visits, first.excluded_ecgs, first.touched_patients)
-        out = [counts, f"{first.why}{_who_stays(first)}", *(reasons if why_out else ())]
+        counts = counts_text(first.excluded_visits, first.excluded_ecgs, first.touched_patients)
+        out = [counts, f"{first.why}{who_stays(first)}", *(reasons if why_out else ())]
     return Box((*lines, *(() if why_out else reasons)), tuple(out))
 
 
@@ -111,8 +111,10 @@ def _parts(axes: Axes, x: float, y: float, parts: Sequence[FlowStep], after: boo
     width = min((COLUMN - 0.1 * (len(parts) - 1)) / len(parts), 1.6)
     texts = []
     for step in parts:
-        counts = [_counts(step.visits, step.ecgs, None), _counts(None, None, step.patients)]
-        texts.append((step.text, *counts, *(f"{_number(count)} {reason}" for reason, count in step.reasons.items())))
+        counts = [counts_text(step.visits, step.ecgs, None), counts_text(None, None, step.patients)]
+        texts.append(
+            (step.text, *counts, *(f"{number_text(count)} {reason}" for reason, count in step.reasons.items()))
+        )
     top, centres = y - 2 * GAP, [x + width / 2 + k * (width + 0.1) for k in range(len(parts))]
     if after:  # one line down, one across, an arrow to each
         middle = y - GAP * 0.8

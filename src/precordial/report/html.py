@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from precordial.archive import Archive
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, age_sex_baseline
 from precordial.cohort.cohort import MANIFEST, read_manifest
 from precordial.errors import PrecordialError
-from precordial.evaluation import Predictions, Row, fit_logistic
+from precordial.evaluation import Predictions, Row
 from precordial.files import write_atomic
 from precordial.report.examples import best_run, example_figure, examples
 from precordial.report.figures import Curve, interval_figure, roc_figure, training_figure
@@ -142,7 +142,7 @@ def _roc_and_intervals(
     aucs = [row for row in rows if row.metric == "auc" and row.kind in (*TRAINED, "baseline")]
     aucs.sort(key=_place)
     scores = {run.row.run: run.predictions() for run in runs if run.row.kind in TRAINED}
-    scores |= {row.run: baseline_scores(cohort, row.target_fraction or 1) for row in aucs if row.kind == "baseline"}
+    scores |= {row.run: age_sex_baseline(cohort, row.target_fraction or 1) for row in aucs if row.kind == "baseline"}
     panels = []
     for model in ordered((row.model for row in aucs if row.model), MODELS):
         here = [row for row in aucs if row.split == split and row.model in (model, "")]
@@ -222,19 +222,6 @@ def _method(study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequenc
     folder = study.folder / "cohort"
     archive = read_manifest(folder)["archive"] if (folder / MANIFEST).exists() else {}
     return table(table_stages(runs)) + "\n" + definitions(method_notes(runs, rows, cohort, study, archive))
-
-
-def baseline_scores(cohort: Cohort, fraction: float) -> Predictions:
-    """What a logistic regression on age and sex says about the target's ECGs; the baseline of the results table."""
-
-    def features(part: Cohort) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        return np.stack([part.age, part.sex], axis=1)
-
-    training = cohort.select(role="target", split="train", fraction=fraction)
-    model = fit_logistic(features(training), training.label)
-    target = cohort.select(role="target")
-    score = model.predict(features(target))
-    return Predictions("baseline", target.ecg_id, target.patient_id, target.split, "label", target.label, score)
 
 
 def _place(row: Row) -> tuple[object, ...]:

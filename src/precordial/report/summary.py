@@ -62,6 +62,9 @@ def key_results(rows: Sequence[Row], label: str) -> list[str]:
     baseline = [row for row in aucs if row.kind == "baseline"]
     if baseline:
         sentences.append(f"Logistic regression on age and sex alone: AUC {_range(baseline)}.")
+    limit = [row for row in aucs if row.kind == "limit"]
+    if limit:
+        sentences.append(f"Best possible reader of these synthetic ECGs (Bayes limit): AUC {_range(limit)}.")
     return sentences
 
 

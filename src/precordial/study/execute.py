@@ -9,7 +9,9 @@ from pathlib import Path
 
 from precordial import __version__
 from precordial.archive import Archive, ingest
+from precordial.archive.layout import REJECTS
 from precordial.cohort import Cohort, CohortSettings, LabelsSettings, build_cohort, check_leaks
+from precordial.cohort.cohort import TABLE
 from precordial.datasets import load_dataset
 from precordial.errors import SettingsError
 from precordial.evaluation import Row, write_results
@@ -18,7 +20,7 @@ from precordial.study.plan import Plan, make_plan
 from precordial.study.results import collect_results
 from precordial.study.settings import Study
 from precordial.training import TrainingRun, train
-from precordial.training.state import BEST, DONE
+from precordial.training.state import BEST, DONE, remove_state
 from precordial.watcher import Watcher
 
 
@@ -80,6 +82,7 @@ def prepare_archive(study: Study, watcher: Watcher) -> Archive:
         watcher.note(
             f"archive: {summary.total} ECGs, {summary.added} of them new, "
             f"{summary.skipped} files known from before, {rejects} rejected now"
+            + (f", listed in {study.archive_path / REJECTS}" if rejects else "")
         )
     archive = Archive(study.archive_path)
     if archive.rate != settings.rate:
@@ -136,7 +139,13 @@ def checked_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
     """
     cohort = prepare_cohort(study, archive, watcher)
     index = archive.index
-    check_leaks(cohort, ecg_id=archive.ids, recorded_at=index["recorded_at"], waveform=index["waveform"])
+    check_leaks(
+        cohort,
+        ecg_id=archive.ids,
+        recorded_at=index["recorded_at"],
+        waveform=index["waveform"],
+        file=study.folder / "cohort" / TABLE,
+    )
     watcher.note(f"leakage guard: no leak in {len(cohort):,} rows")
     return cohort
 
@@ -174,6 +183,7 @@ def train_run(
     """Train one run of a study if it is not finished."""
     folder = run_folder(study, run)
     if (folder / DONE).exists():
+        remove_state(folder)
         return
     watcher.run_begins(number, total, run)
     parent = run_folder(study, run.parent) / BEST if run.parent else None

@@ -8,17 +8,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from precordial import __version__
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, age_sex_baseline
 from precordial.evaluation import (
     Predictions,
     Result,
     Row,
     compare,
     evaluate,
-    fit_logistic,
     read_results,
     result_rows,
     write_results,
@@ -60,23 +57,6 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
         about = {"run": "baseline", "kind": "baseline", "target_fraction": float(fraction)}
         rows += once(name, evaluate, age_sex_baseline(cohort, fraction), **about)
     return [replace(row, target=study.label) if row.target == "label" else row for row in rows]
-
-
-def age_sex_baseline(cohort: Cohort, fraction: str = "1") -> Predictions:
-    """Predictions of a logistic regression on age and sex alone, fitted on the target's training ECGs."""
-
-    def features(part: Cohort) -> np.ndarray[Any, Any]:
-        return np.stack([part.age, part.sex], axis=1)
-
-    training = cohort.select(role="target", split="train", fraction=fraction)
-    model = fit_logistic(features(training), training.label)
-    parts = []
-    for split in ("validation", "random_test", "temporal_test"):
-        part = cohort.select(role="target", split=split)
-        if len(part):
-            score = model.predict(features(part))
-            parts.append(Predictions("baseline", part.ecg_id, part.patient_id, split, "label", part.label, score))
-    return Predictions.concatenate(parts)
 
 
 def _options(study: Study) -> dict[str, Any]:

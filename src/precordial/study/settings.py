@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
@@ -42,12 +42,19 @@ def _model(value: Any) -> str:
     return str(value)
 
 
+def _plain_name(name: str) -> str:
+    if not name.strip() or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+        raise ValueError("must be a plain name, as of a file: not empty, and without slashes")
+    return name
+
+
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
 FractionText = Annotated[str, BeforeValidator(_fraction)]
 ModelName = Annotated[str, BeforeValidator(_model)]
+PlainName = Annotated[str, AfterValidator(_plain_name)]
 PathText = Annotated[Path, Field(strict=False)]
 T = typing.TypeVar("T")
 Tuple = Annotated[tuple[T, ...], BeforeValidator(_tuple)]
@@ -144,7 +151,7 @@ class Study(Settings):
     """A whole study.
 
     Attributes:
-        name: of the study.
+        name: of the study; it names its folder.
         label: what the target's label is called in tables, such as "AMI".
         rules: "paper", or "authors-code": the values of the authors' published code wherever it differs, in the
             archive, the cohort and the training. What the file sets itself wins over either.
@@ -152,7 +159,7 @@ class Study(Settings):
         seeds: one training of each kind per seed.
     """
 
-    name: str
+    name: PlainName
     label: str = "AMI"
     rules: Literal["paper", "authors-code"] = "paper"
     out: PathText | None = None

@@ -26,7 +26,7 @@ from precordial.training.objectives import REGRESSED, example_losses, scores
 from precordial.training.precision import Precision, autocast
 from precordial.training.run import TrainingRun
 from precordial.training.stages import Stage, locate
-from precordial.training.state import BEST, DONE, PREDICTIONS, Progress, load_state, save_state
+from precordial.training.state import BEST, DONE, PREDICTIONS, Progress, finish, load_state, remove_state, save_state
 
 EVALUATION_BATCH = 128
 TEST_SPLITS = {"source": ("validation",), "target": ("validation", "random_test", "temporal_test")}
@@ -65,7 +65,7 @@ def train(
         run: what to train.
         cohort: its examples; the leakage guard must have passed it.
         archive: the ECGs.
-        folder: where the run lives: state, best model, metrics, predictions.
+        folder: where the run lives: state (until it is finished), best model, metrics, predictions.
         parent: best model of ``run.parent``; needed when the run has one.
         device: "cpu", "cuda", or "auto": a GPU where there is one.
         progress: called after each step.
@@ -78,6 +78,7 @@ def train(
     """
     folder = Path(folder)
     if (folder / DONE).exists():
+        remove_state(folder)
         return Predictions.load(folder / PREDICTIONS)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "run.json", run.model_dump_json(indent=1) + "\n")
@@ -103,7 +104,7 @@ def train(
     predictions = predict(run, best.to(place), cohort, archive, place)
     predictions.save(folder / PREDICTIONS)
     done = {"best_epoch": state.best_epoch, "best": state.best, "version": __version__, "device": str(place)}
-    write_atomic(folder / DONE, json.dumps(done) + "\n")
+    finish(folder, json.dumps(done) + "\n")
     return predictions
 
 

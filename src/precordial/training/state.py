@@ -18,6 +18,7 @@ BEST = "best.safetensors"
 METRICS = "metrics.jsonl"
 DONE = "done.json"
 PREDICTIONS = "predictions.csv"
+ADAM_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass
@@ -79,4 +80,12 @@ def load_state(folder: Path, network: Network, optimiser: torch.optim.Adam) -> P
     return progress
 
 
-ADAM_KEYS = ("step", "exp_avg", "exp_avg_sq")
+def finish(folder: Path, done: str) -> None:
+    """Mark a run as done; only then is the state that it no longer needs removed."""
+    write_atomic(folder / DONE, done)
+    remove_state(folder)
+
+
+def remove_state(folder: Path) -> None:
+    """Remove the state of a finished run, as large as three models; a kill may have come before it."""
+    (folder / LAST).unlink(missing_ok=True)

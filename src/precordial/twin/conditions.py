@@ -36,6 +36,10 @@ def _hypertrophy(age: Array, female: Flags) -> Array:
     return np.asarray(np.where(female, 0.07, 0.025) * np.clip(age / 52, 0.4, 1.8) ** 1.6, np.float32)
 
 
+def _st_t_changes(age: Array, female: Flags) -> Array:
+    return np.asarray(np.where(female, 0.21, 0.20) * (np.clip(age, 18, 90) / 70) ** 3.2, np.float32)
+
+
 def _right_block(age: Array, female: Flags) -> Array:
     return np.asarray(np.where(female, 0.016, 0.041) * (np.clip(age, 18, 95) / 77) ** 4.5, np.float32)
 
@@ -55,6 +59,12 @@ CONDITIONS: dict[str, Condition] = {
         _hypertrophy,
         "Cornell voltage in 1.4 million ECGs: 7.4 % of women, 2.5 % of men, 9.3 % above 65 (Kaiser Permanente Northern "
         "California; its abstract)",
+    ),
+    "lasting ST and T changes": Condition(
+        _st_t_changes,
+        "ST depression in 2.2 % of men at 50 and 14 % at 70, T-wave items in 5.6 % and 16 % (Uppsala, BMC Cardiovasc "
+        "Disord 2006;6:10, table 2; some have both); of women of 72 as many as of men (Cardiovascular Health Study, "
+        "PMC3673724, table 2)",
     ),
     "right bundle-branch block": Condition(
         _right_block,

@@ -42,6 +42,7 @@ def truth_table(population: Population, block: Block, names: list[str], kind: Fo
         **attack_columns(population, block.attack),
         "early_repolarisation_mv": block.persons.early_repolarisation,
         "hypertrophy": block.persons.hypertrophy,
+        "st_t_changes": block.persons.st_t_changes,
         "bundle_branch": pl.Series(BLOCKS)[block.persons.bundle_branch],
         "atrial_ectopics_per_min": heart.ectopy[:, 0],
         "ventricular_ectopics_per_min": heart.ectopy[:, 1],

@@ -128,6 +128,11 @@ def beats(
     # Hypertrophy's strain: ST and T against the QRS.
     st -= 0.11 * large[:, None] * left
     vectors[:, 6] -= 0.42 * large[:, None] * left
+    # Lasting changes of ST and T: away from the left ventricle's side walls and front, as in chronic ischaemia; up to
+    # 0.1 mV of ST and a T that is flat or inverted there.
+    changed = persons.st_t_changes[:, None] * (left - np.array((0, 0, 0.35), np.float32))
+    st -= 0.09 * changed
+    vectors[:, 6] -= 0.34 * changed
     block_waves(vectors, st, size, left, block)
     vectors *= 1 + 0.17 * persons.loops + 0.03 * rng.standard_normal(persons.loops.shape, np.float32)
     st = _infarct(vectors, st, infarctions, persons.coronaries)

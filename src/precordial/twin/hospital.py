@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from precordial import __version__
 from precordial.errors import PrecordialError
+from precordial.processes import in_order
 from precordial.twin.blocks import Block, blocks, draw_faults
 from precordial.twin.ecg_files import BATCH, FORMATS, batches, file_names, write_batch
 from precordial.twin.ecg_tables import label_table, truth_table
 from precordial.twin.faults import FAULTS, KINDS
 from precordial.twin.people import DELAYED, Population, draw_population
-from precordial.twin.processes import in_order
 from precordial.twin.registers_csv import append_csv, write_registers
 
 FOLDERS = ("ecg", "registers", "truth")
@@ -77,6 +77,7 @@ def make_hospital(
     chest_pain: float = 0.38,
     prevalence: float = 0.15,
     silent: float = 0.25,
+    clinic_ecgs: float = 2.2,
     rate: int = 500,
     format: Literal["muse", "wfdb"] = "muse",
     registers_only: bool = False,
@@ -96,6 +97,7 @@ def make_hospital(
         chest_pain: share of the patients who come with chest pain.
         prevalence: infarctions within 30 days among chest-pain visits (the paper's are 0.058).
         silent: share of the infarctions that no ECG shows.
+        clinic_ecgs: ECGs from other clinics of a patient without chest pain, on average.
         rate: samples per second of the ECGs, 500 or 100.
         format: of the ECG files, GE MUSE XML or WFDB (12 leads in format 16).
         registers_only: no ECG files; the registers, and the truth with an empty column `file`.
@@ -112,6 +114,7 @@ def make_hospital(
         "chest_pain": chest_pain,
         "prevalence": prevalence,
         "silent": silent,
+        "clinic_ecgs": clinic_ecgs,
         "rate": rate,
         "format": format,
         "registers_only": registers_only,
@@ -125,7 +128,9 @@ def make_hospital(
         made = {**given, "delayed": DELAYED, "made_by": f"precordial {__version__}"}
         (partial / "truth" / "settings.json").write_text(json.dumps(made, indent=1) + "\n")
         rng = np.random.default_rng([seed, 0])
-        population = draw_population(patients, rng, chest_pain=chest_pain, prevalence=prevalence, silent=silent)
+        population = draw_population(
+            patients, rng, chest_pain=chest_pain, prevalence=prevalence, silent=silent, clinic_ecgs=clinic_ecgs
+        )
         rows, label = write_registers(partial, population, rng)
         faults = _write_ecgs(partial, population, label, given, workers, progress)
         if out.exists():
@@ -165,6 +170,8 @@ def _check(given: dict[str, Any], workers: int | None) -> None:
             raise PrecordialError(f"{name} is {given[name]}, and must be a share between 0 and 1")
     if not 0 <= given["silent"] <= 1:
         raise PrecordialError(f"silent is {given['silent']}, and must be a share from 0 to 1")
+    if not 0 <= given["clinic_ecgs"] <= 100:
+        raise PrecordialError(f"clinic_ecgs is {given['clinic_ecgs']}, and must be a number from 0 to 100")
     if given["rate"] not in RATES:
         raise PrecordialError(f"ECGs are made with 500 or 100 samples per second, not {given['rate']}")
     if given["format"] not in FORMATS:

@@ -166,6 +166,7 @@ class Persons:
         coronaries: (n, 3) how the person's injuries point beside the territory's direction, standard normal.
         early_repolarisation: (n,) raised J point, mV; mostly 0.
         hypertrophy: (n,) of the left ventricle, 0 to 1; mostly 0.
+        st_t_changes: (n,) lasting ST depression and low T, 0 to 1; mostly 0.
         bundle_branch: (n,) 0 none, 1 right, 2 left bundle-branch block.
         ectopy: (n, 2) atrial and ventricular premature beats per minute; mostly next to 0.
         focus: (n, 3) where the premature beats begin, standard normal.
@@ -177,6 +178,7 @@ class Persons:
     coronaries: Array
     early_repolarisation: Array
     hypertrophy: Array
+    st_t_changes: Array
     bundle_branch: NDArray[np.int8]
     ectopy: Array
     focus: Array
@@ -192,6 +194,7 @@ def draw_persons(ages: ArrayLike, sexes: ArrayLike, rng: np.random.Generator) ->
     n = len(age)
     early = rng.random(n) < CONDITIONS["early repolarisation"].share(age, female)
     large = rng.random(n) < CONDITIONS["left-ventricular hypertrophy"].share(age, female)
+    changed = rng.random(n) < CONDITIONS["lasting ST and T changes"].share(age, female)
     return Persons(
         traits=rng.standard_normal((n, len(PARAMETERS)), np.float32),
         loops=rng.standard_normal((n, len(WAVES), 3), np.float32),
@@ -199,6 +202,7 @@ def draw_persons(ages: ArrayLike, sexes: ArrayLike, rng: np.random.Generator) ->
         coronaries=rng.standard_normal((n, 3), np.float32),
         early_repolarisation=np.where(early, rng.uniform(0.06, 0.18, n), 0).astype(np.float32),
         hypertrophy=np.where(large, rng.uniform(0.3, 1, n), 0).astype(np.float32),
+        st_t_changes=np.where(changed, rng.uniform(0.2, 1, n), 0).astype(np.float32),
         bundle_branch=draw_blocks(age, female, rng),
         ectopy=draw_ectopy(age, rng),
         focus=rng.standard_normal((n, 3), np.float32),

@@ -1,7 +1,7 @@
 """Writing an ECG as a WFDB record: a header and its samples in format 16.
 
 Twelve leads in the usual order; the integers of the eight that MUSE stores are the same as in its files. The
-format has no place for a patient id: the header names the patient in a comment, which WFDB readers pass over,
+format has no place for a patient id: the header names the patient in a comment, which `precordial.formats.wfdb` reads,
 and the record list `registers/labels.csv` says it for all records.
 """
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from precordial.archive.writer import ArchiveWriter, Taken, to_units
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, age_sex_baseline
 from precordial.cohort.flow import Flow, FlowStep
 from precordial.ecg import EIGHT, Ecg
 from precordial.errors import PrecordialError
@@ -24,7 +24,7 @@ from precordial.evaluation import Predictions, Row, auc
 from precordial.report import runs as report_runs
 from precordial.report.examples import choose
 from precordial.report.figures import Curve, roc, roc_figure
-from precordial.report.html import baseline_scores, write_html
+from precordial.report.html import write_html
 from precordial.report.style import as_svg, drawing
 from precordial.study import Study, collect_results, make_plan
 from precordial.training import state
@@ -302,7 +302,7 @@ def test_the_area_under_a_curve_is_its_auc(made: Made) -> None:
     for score in (draw.normal(truth), np.round(draw.normal(truth), 0), np.zeros(500)):
         false, true = roc(truth, score)
         assert np.trapezoid(true, false) == pytest.approx(auc(truth, score), abs=1e-12)
-    table = baseline_scores(made.cohort, 1)
+    table = age_sex_baseline(made.cohort)
     for split in ("random_test", "temporal_test"):
         part = table.select(split=split)
         false, true = roc(part.truth, part.score)

@@ -1,0 +1,127 @@
+"""The demo: the paper's study, small, on a hospital that precordial makes itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+from precordial.archive import Archive
+from precordial.cohort import Cohort
+from precordial.errors import PrecordialError
+from precordial.evaluation import Predictions, Row, evaluate, result_rows
+from precordial.files import write_atomic
+from precordial.study import Study, make_plan
+from precordial.training import TrainingRun
+from precordial.twin import make_hospital
+from precordial.twin.limit import best_scores
+
+STUDY_FILE, HOSPITAL = "study.toml", "hospital"
+MODES = {"pretrain": "pre-training", "scratch": "from scratch", "finetune": "fine-tuning"}
+
+
+@dataclass(frozen=True)
+class DemoHospital:
+    """The hospital of the demo; see `precordial.twin.make_hospital`."""
+
+    patients: int = 5800
+    seed: int = 1
+    chest_pain: float = 0.24
+    prevalence: float = 0.22
+    clinic_ecgs: float = 1.0
+
+
+def prepare_demo(
+    out: str | Path, hospital: DemoHospital, *, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Make the hospital and the study file, where they are not there yet.
+
+    Args:
+        out: folder of everything that the demo makes.
+        hospital: what to make.
+        progress: called with (ECGs done, ECGs in all).
+
+    Returns:
+        The study file.
+
+    Raises:
+        PrecordialError: another hospital lies in the folder.
+    """
+    made, study = Path(out) / HOSPITAL, Path(out) / STUDY_FILE
+    wanted = asdict(hospital)
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        make_hospital(out=made, progress=progress, **wanted)
+    settings = made / "truth" / "settings.json"
+    given = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+    if {name: given.get(name) for name in wanted} != wanted:
+        raise PrecordialError("another hospital is here", file=made, remedy="remove it, or name another --out")
+    if not study.exists():
+        write_atomic(study, files(__package__).joinpath(STUDY_FILE).read_text(encoding="utf-8"))
+    return study
+
+
+def introduction(study: Study, hospital: DemoHospital) -> str:
+    """What the demo is about to do, with sizes, prevalence and epochs."""
+    runs = make_plan(study).runs
+    models = list(dict.fromkeys(run.model for run in runs))
+    lines = [f"    {model:9} {_epochs([run for run in runs if run.model == model])}" for model in models]
+    return "\n".join(
+        [
+            "precordial demo: if few ECGs have a label, does pre-training on age and sex help to find infarctions?",
+            "",
+            f"It makes a hospital of {hospital.patients:,} synthetic patients (GE MUSE XML files, visits, diagnoses), "
+            "reads it",
+            f"as it would read yours, and trains {' and '.join(models)} from scratch and after pre-training.",
+            "The ECGs come from a program: the numbers show the method at work, and nothing about real patients.",
+            "",
+            f"  target      {hospital.chest_pain:.0%} of the patients come with chest pain; after "
+            f"{hospital.prevalence:.0%} of the visits an infarction within 30 days (paper: 5.8 %)",
+            "  source      all the others; their ECGs have no label but age and sex",
+            f"  trainings   {len(runs)}, in batches of {runs[0].batch}, {runs[0].precision}; epochs (paper: hundreds):",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _epochs(runs: Sequence[TrainingRun]) -> str:
+    return ", ".join(f"{MODES[run.kind]} {'+'.join(str(stage.epochs) for stage in run.stages)}" for run in runs)
+
+
+def limit_rows(study: Study, cohort: Cohort, truth: str | Path) -> list[Row]:
+    """AUC on the test sets of the best possible reader, from the known truth; see `precordial.twin.limit`."""
+    archive, parts = Archive(study.archive_path), []
+    for split in ("random_test", "temporal_test"):
+        part = cohort.select(role="target", split=split)
+        if len(part):
+            recorded = archive.index["recorded_at"][archive.rows(part.ecg_id)]
+            score = best_scores(truth, part.visit_id, part.patient_id, recorded)
+            parts.append(Predictions("limit", part.ecg_id, part.patient_id, split, "label", part.label, score))
+    settings = study.evaluation
+    results = evaluate(
+        Predictions.concatenate(parts),
+        replicates=settings.replicates,
+        level=settings.level,
+        seed=settings.seed,
+        resample=settings.resample,
+    )
+    return [
+        replace(row, target=study.label)
+        for row in result_rows(results, run="limit", kind="limit", target_fraction=1.0)
+        if row.metric == "auc"
+    ]
+
+
+def next_steps(study: Path) -> str:
+    """What to do with one's own data, for the end of the demo."""
+    return f"""\
+Next
+  change something        edit {study}, then: precordial study run {study}
+  your own hospital       write a study file like it: [archive] sources = your folders of ECGs,
+                          [cohort] = your tables and the names of their columns
+    precordial cohort build STUDY.toml    who is in it, who is not, and why
+    precordial study run STUDY.toml       the rest; called again, it goes on where it was stopped
+  step by step            docs/tutorials/own-hospital.md; with PTB-XL: docs/tutorials/ptb-xl.md"""

@@ -1,0 +1,101 @@
+"""Work shared out to processes, with its results in order; and Ctrl-C where it must wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from typing import TypeVar
+
+from precordial.errors import PrecordialError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+AHEAD = 4  # jobs for each process that are begun, or done, before their result is taken
+
+
+def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Generator[Result]:
+    """`work` done on each job, by this process or by several, a bounded number of jobs ahead of the results.
+
+    Closing the iterator waits for what has begun; nothing is at work afterwards.
+
+    Args:
+        work: pickled, as the jobs and results are, where there are several processes.
+        jobs: taken one by one, not before they can be given to a process.
+        workers: processes; 1: this one does the work.
+
+    Raises:
+        PrecordialError: a process was killed.
+    """
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    # spawn: forking a process that has Polars' or torch's threads can lock up.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    flying: deque[Future[Result]] = deque()
+    try:
+        for job in jobs:
+            with _deaf_to_ctrl_c():
+                flying.append(pool.submit(work, job))
+            if len(flying) > AHEAD * workers:
+                yield flying.popleft().result()
+        while flying:
+            yield flying.popleft().result()
+    except BrokenProcessPool:
+        raise PrecordialError(
+            "a worker process ended unexpectedly",
+            remedy="run the same command again, with fewer workers where memory is short; from a script, call this "
+            "under if __name__ == '__main__', or give workers=1",
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def ctrl_c_later() -> Iterator[None]:
+    """Let Ctrl-C wait until a block is done, for libraries that make an error of their own of it.
+
+    It does nothing outside the main thread, where Ctrl-C never arrives. It swaps the handler and does not block the
+    signal, since a signal that one thread blocks is given to another, and Python then still hears it here.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:  # None: not set by Python
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here leave Ctrl-C to their parent from their first moment on: a blocked signal is inherited."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker() -> None:
+    """A worker ends when its parent is gone, however it went."""
+    parent = parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
