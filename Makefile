@@ -17,9 +17,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-demo: setup           ## make a small hospital, train on it, print the tables
-	test -d work/hospital || $(BIN)/precordial twin --patients 2500 --seed 1 --out work/hospital
-	$(BIN)/precordial study run studies/demo.toml
+demo: setup           ## make a hospital, run the study on it, print the tables and the report's path
+	$(BIN)/precordial demo --out work/demo
 
 test: setup           ## the default suite
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"

@@ -1,10 +1,10 @@
 """Draw the pictures of the documentation.
 
-    python docs/make_pictures.py
+    python docs/make_pictures.py [STUDY]
 
-``docs/images/demo.png`` shows the results of the demo and needs ``work/demo`` (``make demo`` makes it);
-``docs/images/ecg.png`` shows one synthetic ECG, and ``docs/images/twin-*.png`` what the hearts of the synthetic
-hospital may have.
+``docs/images/demo.png`` shows the results of the demo, from the folder of its study: ``work/demo/study`` (``make demo``
+makes it), unless another is named. ``docs/images/ecg.png`` shows one synthetic ECG, and ``docs/images/twin-*.png``
+what the hearts of the synthetic hospital may have.
 """
 
 from __future__ import annotations
@@ -15,19 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
 from precordial.cohort import Cohort, age_sex_baseline
 from precordial.ecg import twelve_leads
 from precordial.evaluation import Predictions, Row, read_results
 from precordial.report import ecg_figure
-from precordial.report.figures import Curve, draw_roc
-from precordial.report.style import LOOKS, STYLE, name_of, series_of
-from precordial.report.tables import TESTS
+from precordial.report.figures import Curve, interval_figure, roc_figure
+from precordial.report.style import LOOKS, drawing, name_of, series_of
+from precordial.report.tables import MODELS, TESTS
 from precordial.twin import Infarctions, synthetic_ecgs
 from precordial.twin.heart import TERRITORIES, beats
 from precordial.twin.persons import draw_persons
@@ -35,60 +33,43 @@ from precordial.twin.signal import record
 
 REPOSITORY = Path(__file__).parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
-WIDTH = 8.0  # inches; at 200 dpi twice the 800 px at which the pages show them
-DPI = 200
+WIDTH = 8.0  # inches of an ECG
+PIXELS = 1600  # of the width of every picture: twice the 800 at which the pages show them
 
 
 def draw_demo(study: Path, picture: Path) -> None:
-    """ROC curves on the combined test set, and the AUC on each test set, of one study."""
+    """ROC curves on the combined test set, one panel for each model, above the AUCs on each test set."""
     rows = [row for row in read_results(study / "results.csv") if row.metric == "auc" and row.split in TESTS]
     rows = [row for row in rows if row.kind in ("scratch", "finetune", "baseline")]
+    rows.sort(key=lambda row: ([*MODELS, ""].index(row.model), list(LOOKS).index(series_of(row))))
+    alone = age_sex_baseline(Cohort.load(study / "cohort"))
+
+    def curve(row: Row) -> Curve:
+        table = alone if row.kind == "baseline" else Predictions.load(study / "runs" / row.run / "predictions.csv")
+        tests = table.rows(np.isin(table.split, ("random_test", "temporal_test")))
+        return Curve(tests.truth, tests.score, series_of(row), f"{name_of(row)}\n{row.estimate}")
+
     combined = [row for row in rows if row.split == "combined_test"]
-    combined.sort(key=lambda row: list(LOOKS).index(series_of(row)))
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.7), width_ratios=(1, 1.12), layout="constrained")
-        curves = []
-        for row in combined:
-            if row.kind == "baseline":
-                table = age_sex_baseline(Cohort.load(study / "cohort"))
-            else:
-                table = Predictions.load(study / "runs" / row.run / "predictions.csv")
-            tests = table.rows(np.isin(table.split, ("random_test", "temporal_test")))
-            curves.append(Curve(tests.truth, tests.score, series_of(row), f"{name_of(row)}\n{row.estimate}"))
-        draw_roc(left, curves)
-        left.set_title("ROC curves, both test sets together")
-        _intervals(right, rows, combined)
-        _write(figure, picture)
-
-
-def _intervals(axes: Axes, rows: list[Row], order: list[Row]) -> None:
-    """A dot and its interval for each series and test set."""
-    names = [name_of(row) for row in order]
-    gap = len(names) + 1
-    for row in rows:
-        colour, marker = LOOKS[series_of(row)]
-        y = list(TESTS).index(row.split) * gap + names.index(name_of(row))
-        axes.plot((row.low, row.high), (y, y), color=colour, linewidth=1.6)
-        axes.plot(row.value, y, marker, color=colour, markersize=6)
-        axes.annotate(f"{row.value:.2f}", (row.value, y), (0, 5), textcoords="offset points", ha="center", fontsize=7)
-    ticks = [k * gap + (len(names) - 1) / 2 for k in range(len(TESTS))]
-    sets = [next(row for row in rows if row.split == split) for split in TESTS]
-    labels = [f"{TESTS[row.split]}\n{row.events} of {row.n}" for row in sets]
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(TESTS) * gap - 1.2, -0.9)
-    axes.axvline(0.5, color="#bbbbbb", linewidth=0.8, zorder=0)
-    axes.set(xlabel="AUC with 95 % interval", title="By test set (events of ECGs)")
+    panels = [
+        (f"{MODELS[model]}, both test sets together", [curve(row) for row in combined if row.model in (model, "")])
+        for model in dict.fromkeys(row.model for row in combined if row.model)
+    ]
+    with drawing():
+        parts = [_drawn(roc_figure(panels)), _drawn(interval_figure(rows))]
+    whole = Image.new("RGB", (parts[0].width, sum(part.height for part in parts)), "white")
+    whole.paste(parts[0], (0, 0))
+    whole.paste(parts[1], (0, parts[0].height))
+    _write(whole, picture)
 
 
 def draw_example(picture: Path) -> None:
     """Twelve leads of a synthetic ECG on paper."""
     infarction = Infarctions(np.array([2], np.int8), np.array([0.28], np.float32), np.array([2.0], np.float32))
-    leads = twelve_leads(synthetic_ecgs([62], [0], infarction, seed=5, rate=500)[0])
-    with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(WIDTH, WIDTH * ecg_figure.HEIGHT / ecg_figure.WIDTH))
+    leads = twelve_leads(synthetic_ecgs([62], [0], infarction, seed=1, rate=500)[0])
+    with drawing():
+        figure = Figure(figsize=(WIDTH, WIDTH * ecg_figure.HEIGHT / ecg_figure.WIDTH))
         ecg_figure.draw_ecg(figure.add_axes((0, 0, 1, 1)), leads, 500, note="synthetic")
-        _write(figure, picture)
+        _write(_drawn(figure), picture)
 
 
 @dataclass(frozen=True)
@@ -123,10 +104,10 @@ def draw_twin(example: Example, picture: Path) -> None:
     """One synthetic ECG on paper, its true values above it."""
     rng = np.random.default_rng(example.seed)
     age, sex = np.array([example.age]), np.array([int(example.female)])
-    persons = draw_persons(age, sex, rng)
+    persons = draw_persons(age, sex, rng, np.zeros(1, np.float32))  # a heart as old as the person
     # Half as far from the mean as people are: the pictures show conditions, not the spread of people.
     halves = {name: getattr(persons, name) / 2 for name in ("traits", "loops", "torso", "coronaries")}
-    healthy = {"early_repolarisation": 0, "hypertrophy": 0, "bundle_branch": 0, "ectopy": (0, 0)}
+    healthy = {"early_repolarisation": 0, "hypertrophy": 0, "st_t_changes": 0, "bundle_branch": 0, "ectopy": (0, 0)}
     wanted = {
         name: np.array([value], getattr(persons, name).dtype) for name, value in (healthy | example.condition).items()
     }
@@ -143,35 +124,38 @@ def draw_twin(example: Example, picture: Path) -> None:
         f"QTc {corrected:.0f} ms   axis {heart.axis[0]:.0f}°   ST {x:+.0f} left, {y:+.0f} down, {z:+.0f} back (µV)"
     )
     head = 9  # mm above the paper
-    with plt.rc_context(STYLE):
+    with drawing():
         height = ecg_figure.HEIGHT + head
-        figure = plt.figure(figsize=(WIDTH, WIDTH * height / ecg_figure.WIDTH))
+        figure = Figure(figsize=(WIDTH, WIDTH * height / ecg_figure.WIDTH))
         axes = figure.add_axes((0, 0, 1, ecg_figure.HEIGHT / height))
         ecg_figure.draw_ecg(axes, leads, 500, note="synthetic")
         figure.text(0.012, 1 - 0.5 * head / height, example.words, va="center", weight="bold", fontsize=8)
         figure.text(0.988, 1 - 0.5 * head / height, values, va="center", ha="right", fontsize=7)
-        _write(figure, picture)
+        _write(_drawn(figure), picture)
 
 
-def _write(figure: mpl.figure.Figure, picture: Path) -> None:
-    picture.parent.mkdir(parents=True, exist_ok=True)
+def _drawn(figure: Figure) -> Image.Image:
+    """A figure as pixels, twice as many as the pages show."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=DPI)
-    plt.close(figure)
+    figure.savefig(drawn, dpi=PIXELS / figure.get_figwidth())
+    return Image.open(drawn).convert("RGB")
+
+
+def _write(image: Image.Image, picture: Path) -> None:
+    picture.parent.mkdir(parents=True, exist_ok=True)
     # A palette halves the file, and 64 colours are enough for lines.
-    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(picture, optimize=True)
-    print(f"{picture.relative_to(REPOSITORY)}: {picture.stat().st_size / 1000:.0f} kB")
+    image.quantize(64, dither=Image.Dither.NONE).save(picture, optimize=True)
+    print(f"{picture.name}: {picture.stat().st_size / 1000:.0f} kB")
 
 
 def main() -> None:
-    """Draw both."""
-    mpl.use("agg")
+    """Draw all of them."""
+    study = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "work" / "demo" / "study"
     draw_example(IMAGES / "ecg.png")
     for name, example in EXAMPLES.items():
         draw_twin(example, IMAGES / f"twin-{name}.png")
-    study = REPOSITORY / "work" / "demo"
     if not (study / "results.csv").exists():
-        sys.exit("there are no results in work/demo: run make demo first")
+        sys.exit(f"there are no results in {study}: run make demo first")
     draw_demo(study, IMAGES / "demo.png")
 
 

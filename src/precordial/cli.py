@@ -241,7 +241,7 @@ def report(study: StudyFile, changes: Changes = None) -> None:
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes.")] = Path("precordial-demo"),
     seed: Annotated[int, typer.Option(help="Of the synthetic hospital.")] = 1,
-    patients: Annotated[int, typer.Option(help="Of the synthetic hospital.")] = 5800,
+    patients: Annotated[int, typer.Option(help="Of the synthetic hospital.")] = 10_000,
     changes: Changes = None,
 ) -> None:
     """Make a synthetic hospital, run the study on it, and print its tables. A second call goes on from there."""
@@ -284,6 +284,7 @@ def twin(
     chest_pain: Annotated[float, typer.Option(metavar="SHARE", help="Of the patients, with chest pain.")] = 0.38,
     prevalence: Annotated[float, typer.Option(metavar="SHARE", help="Of these visits, with an infarction.")] = 0.15,
     silent: Annotated[float, typer.Option(metavar="SHARE", help="Of the infarctions, seen in no ECG.")] = 0.25,
+    clinic_ecgs: Annotated[float, typer.Option(metavar="MEAN", help="ECGs of other clinics per source patient.")] = 2.2,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
 ) -> None:
     """Make a synthetic hospital: ECG files, visits, diagnoses and patients as CSV, and the truth about them."""
@@ -299,6 +300,7 @@ def twin(
                 chest_pain=chest_pain,
                 prevalence=prevalence,
                 silent=silent,
+                clinic_ecgs=clinic_ecgs,
                 rate=rate,
                 format=file_format,
                 registers_only=registers_only,

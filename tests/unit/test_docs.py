@@ -6,6 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import typer
@@ -44,16 +45,19 @@ def test_the_tables_are_those_of_the_code(tables: ModuleType) -> None:
     assert used == set(tables.TABLES)
 
 
+def all_commands() -> dict[str, Any]:
+    """Every command by the words after ``precordial``."""
+    found: dict[str, Any] = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", {})
+        found |= {f"{name} {word}": other for word, other in inner.items()} or {name: command}
+    return found
+
+
 def test_every_command_and_option_is_described() -> None:
     text = read(DOCS / "reference" / "commands.md")
-    group = typer.main.get_command(app)
-    commands = dict(group.commands)  # type: ignore[attr-defined]
-    for name, command in list(commands.items()):
-        inner = getattr(command, "commands", {})
-        if inner:
-            del commands[name]
-            commands |= {f"{name} {word}": other for word, other in inner.items()}
-    assert len(commands) >= 11
+    commands = all_commands()
+    assert len(commands) >= 12
     for name, command in commands.items():
         _, heading, section = text.partition(f"\n## precordial {name}\n")
         assert heading, f"{name} has no section"
@@ -62,6 +66,29 @@ def test_every_command_and_option_is_described() -> None:
             for option in parameter.opts:
                 if option.startswith("--"):
                     assert option in section, f"{name} {option}"
+
+
+def test_the_commands_and_options_that_pages_show_exist() -> None:
+    commands, shown = all_commands(), set()
+    for page in PAGES:
+        text = read(page)
+        blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)).replace("\n   ", " ")
+        lines = re.findall(r"^precordial (.+)$", blocks, re.MULTILINE)
+        lines += re.findall(r"`precordial ([^`]+)`", _FENCED.sub("", text))
+        for line in lines:
+            words = re.split(r"[\s\[\]]+", line)
+            name = next((name for name in (" ".join(words[:2]), words[0]) if name in commands), "")
+            known = {option for parameter in commands[name].params for option in parameter.opts} if name else set()
+            used = {word.partition("=")[0] for word in words if word.startswith("--")}
+            assert used <= known | {"--help"} if name else words == ["--version"], f"{page.name}: precordial {line}"
+            shown.add(name)
+    assert shown == {*commands, ""}
+
+
+def test_the_studies_that_pages_name_exist() -> None:
+    for file in [*PAGES, REPOSITORY / "Makefile"]:
+        for study in re.findall(r"studies/[\w-]+\.toml", read(file)):
+            assert (REPOSITORY / study).exists(), f"{file.name}: {study}"
 
 
 def test_every_flag_is_described() -> None:

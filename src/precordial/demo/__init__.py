@@ -26,11 +26,11 @@ MODES = {"pretrain": "pre-training", "scratch": "from scratch", "finetune": "fin
 class DemoHospital:
     """The hospital of the demo; see `precordial.twin.make_hospital`."""
 
-    patients: int = 5800
+    patients: int = 10_000
     seed: int = 1
-    chest_pain: float = 0.24
+    chest_pain: float = 0.115
     prevalence: float = 0.22
-    clinic_ecgs: float = 1.0
+    clinic_ecgs: float = 0.2
 
 
 def prepare_demo(
@@ -77,7 +77,7 @@ def introduction(study: Study, hospital: DemoHospital) -> str:
             f"as it would read yours, and trains {' and '.join(models)} from scratch and after pre-training.",
             "The ECGs come from a program: the numbers show the method at work, and nothing about real patients.",
             "",
-            f"  target      {hospital.chest_pain:.0%} of the patients come with chest pain; after "
+            f"  target      {hospital.chest_pain:.1%} of the patients come with chest pain; after "
             f"{hospital.prevalence:.0%} of the visits an infarction within 30 days (paper: 5.8 %)",
             "  source      all the others; their ECGs have no label but age and sex",
             f"  trainings   {len(runs)}, in batches of {runs[0].batch}, {runs[0].precision}; epochs (paper: hundreds):",

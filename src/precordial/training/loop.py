@@ -90,7 +90,7 @@ def train(
 
     torch.manual_seed(derive_seed(run.seed, "weights"))
     network = build_network(run, training, parent).to(place)
-    optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), eps=run.adam_epsilon)
+    optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), eps=run.adam_epsilon, fused=True)
     state = load_state(folder, network, optimiser)
     for epoch in range(state.epoch, run.epochs):
         row = _train_epoch(run, network, optimiser, training, epoch, place, state, progress)
@@ -159,7 +159,7 @@ def _train_epoch(
     stage = run.stages[number]
     set_stage(network, stage)
     order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(len(training))
-    parts = split_batches(order, run.batch)
+    parts = split_batches(order, stage.batch or run.batch)
     started, total, rate = time.monotonic(), 0.0, 0.0
     for step, (inputs, truth) in enumerate(batches(training, parts, network.spec, place)):
         within = step / len(parts) if run.schedule_per == "step" else 0.0

@@ -22,6 +22,7 @@ class Stage(BaseModel):
         warmup: epochs of warm-up.
         decay_epochs: over how many epochs the decay is laid; by default all after the warm-up. A larger number
             cuts the decay short, as the authors' code does for cnn-20k.
+        batch: ECGs in a step of this stage; by default the training's.
         trains: "all" parameters, or the "head" only, with the body frozen.
         awake: layers of a frozen body that are not asleep. None by default: neither weights nor batch-norm
             statistics nor dropout of the body move. The authors' code leaves "dropout" (Keras) or "norm" (PyTorch)
@@ -36,6 +37,7 @@ class Stage(BaseModel):
     end: float | None = Field(default=None, ge=0)
     warmup: int = Field(default=0, ge=0)
     decay_epochs: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=2)
     trains: Literal["all", "head"] = "all"
     awake: tuple[Literal["dropout", "norm"], ...] = ()
 

@@ -41,7 +41,8 @@ class Block:
 def draw_faults(population: Population, seed: int) -> tuple[Persons, NDArray[np.int8]]:
     """Everybody's heart, and which fault each ECG will have."""
     patients, rng = population.patients, np.random.default_rng([seed, 1])
-    persons = draw_persons(age_at(patients.born, np.full(len(patients.id), OPENS)), patients.female, rng)
+    age = age_at(patients.born, np.full(len(patients.id), OPENS))
+    persons = draw_persons(age, patients.female, rng, patients.heart_years)
     return persons, plant(len(population.recordings.time), rng)
 
 

@@ -39,6 +39,7 @@ def truth_table(population: Population, block: Block, names: list[str], kind: Fo
         "recorded_at": times(recordings.time[block.row]),
         "age": block.age,
         "sex": np.where(patients.female[who], "female", "male"),
+        "heart_years": block.persons.heart_years,
         **attack_columns(population, block.attack),
         "early_repolarisation_mv": block.persons.early_repolarisation,
         "hypertrophy": block.persons.hypertrophy,

@@ -98,7 +98,7 @@ def beats(
         rng: draws what differs between recordings of one person.
         stress: beats per minute added by pain and illness.
     """
-    age, female = np.asarray(ages, np.float32), np.asarray(sexes) == 1
+    age, female = np.asarray(ages, np.float32) + persons.heart_years, np.asarray(sexes) == 1
     value = parameters(age, female, persons.traits, rng)
     large, block = persons.hypertrophy, persons.bundle_branch
     rate = np.clip(value["heart rate, bpm"] + np.asarray(stress, np.float32), 42, 140)

@@ -1,8 +1,8 @@
 """The Bayes limit of the synthetic task: what the best possible reader of the ECGs could know.
 
 A heart that shows an infarction shows it to this reader, however small it is beside everything else that shapes an
-ECG. Where a heart shows none, the reader is left with what the generator drew from: the risk at this age and sex,
-less the infarctions that would have shown. No score that is computed from ECG, age and sex can have a higher
+ECG. Where a heart shows none, the reader is left with what the generator drew from: the risk by sex and age of the
+heart, less the infarctions that would have shown. No score that is computed from ECG, age and sex can have a higher
 expected AUC.
 """
 
