@@ -245,7 +245,7 @@ def demo(
     changes: Changes = None,
 ) -> None:
     """Make a synthetic hospital, run the study on it, and print its tables. A second call goes on from there."""
-    from precordial.demo import HOSPITAL, DemoHospital, introduction, limit_rows, next_steps, prepare_demo
+    from precordial.demo import DemoHospital, introduction, limit_rows, make_demo_hospital, next_steps, write_study
     from precordial.evaluation import write_results
     from precordial.progress import ConsoleWatcher
     from precordial.report import report_tables, write_report
@@ -254,22 +254,24 @@ def demo(
     from precordial.study import load_study, run_study
 
     hospital = DemoHospital(patients=patients, seed=seed)
+    again = shlex.join(["precordial", "demo", "--out", str(out), *_given(hospital), *_sets(changes)])
+    study = write_study(out)
+    settings = load_study(study, changes or ())
+    print(introduction(settings, hospital))
     with ConsoleWatcher() as watcher:
-        study = prepare_demo(out, hospital, progress=watcher.written)
-        settings = load_study(study, changes or ())
-        print(introduction(settings, hospital))
+        truth = make_demo_hospital(out, hospital, progress=watcher.written)
         outcome = run_study(settings, watcher)
-    rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, out / HOSPITAL / "truth")]
+    rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
     write_results(settings.folder / "results.csv", rows)
     folder = settings.folder / "report"
     tables = report_tables(outcome.cohort, rows, settings.label)
     write_report(folder, tables, flow=outcome.cohort.flow.text())
-    page = write_html(folder, settings, outcome.cohort, rows, command=_again(study, changes))
+    page = write_html(folder, settings, outcome.cohort, rows, command=again)
     print(outcome.cohort.flow.text())
     for table in tables.values():
         print(table.text())
     print("In short", *key_results(rows, settings.label), "", sep="\n")
-    print(next_steps(study))
+    print(next_steps(study, again))
     print(f"\nreport: {page}")
 
 
@@ -283,7 +285,7 @@ def twin(
     rate: Annotated[int, typer.Option(help="Hz of the ECGs: 500 or 100.")] = 500,
     chest_pain: Annotated[float, typer.Option(metavar="SHARE", help="Of the patients, with chest pain.")] = 0.38,
     prevalence: Annotated[float, typer.Option(metavar="SHARE", help="Of these visits, with an infarction.")] = 0.15,
-    silent: Annotated[float, typer.Option(metavar="SHARE", help="Of the infarctions, seen in no ECG.")] = 0.25,
+    silent: Annotated[float, typer.Option(metavar="SHARE", help="Of the infarctions, seen in no ECG.")] = 0.43,
     clinic_ecgs: Annotated[float, typer.Option(metavar="MEAN", help="ECGs of other clinics per source patient.")] = 2.2,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
 ) -> None:
@@ -315,8 +317,21 @@ def twin(
 
 def _again(study: Path, changes: list[str] | None) -> str:
     """The command that makes a study again."""
-    sets = [word for change in changes or () for word in ("--set", change)]
-    return shlex.join(["precordial", "study", "run", str(study), *sets])
+    return shlex.join(["precordial", "study", "run", str(study), *_sets(changes)])
+
+
+def _sets(changes: list[str] | None) -> list[str]:
+    return [word for change in changes or () for word in ("--set", change)]
+
+
+def _given(hospital: object) -> list[str]:
+    """The options of the demo's hospital that are not the default."""
+    usual = type(hospital)()
+    return [
+        f"--{name}={getattr(hospital, name)}"
+        for name in ("patients", "seed")
+        if getattr(hospital, name) != getattr(usual, name)
+    ]
 
 
 def _several(count: int, thing: str) -> str:

@@ -33,34 +33,35 @@ class DemoHospital:
     clinic_ecgs: float = 0.2
 
 
-def prepare_demo(
+def write_study(out: str | Path) -> Path:
+    """Write the demo's study file into a folder, unless there is one; return its path."""
+    study = Path(out) / STUDY_FILE
+    if not study.exists():
+        write_atomic(study, files(__package__).joinpath(STUDY_FILE).read_text(encoding="utf-8"))
+    return study
+
+
+def make_demo_hospital(
     out: str | Path, hospital: DemoHospital, *, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Make the hospital and the study file, where they are not there yet.
+    """Make the hospital in a folder, unless it is there; return the folder of its truth.
 
     Args:
         out: folder of everything that the demo makes.
         hospital: what to make.
         progress: called with (ECGs done, ECGs in all).
 
-    Returns:
-        The study file.
-
     Raises:
         PrecordialError: another hospital lies in the folder.
     """
-    made, study = Path(out) / HOSPITAL, Path(out) / STUDY_FILE
-    wanted = asdict(hospital)
+    made, wanted = Path(out) / HOSPITAL, asdict(hospital)
     if not made.exists():
-        made.parent.mkdir(parents=True, exist_ok=True)
         make_hospital(out=made, progress=progress, **wanted)
     settings = made / "truth" / "settings.json"
     given = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
     if {name: given.get(name) for name in wanted} != wanted:
         raise PrecordialError("another hospital is here", file=made, remedy="remove it, or name another --out")
-    if not study.exists():
-        write_atomic(study, files(__package__).joinpath(STUDY_FILE).read_text(encoding="utf-8"))
-    return study
+    return made / "truth"
 
 
 def introduction(study: Study, hospital: DemoHospital) -> str:
@@ -115,11 +116,16 @@ def limit_rows(study: Study, cohort: Cohort, truth: str | Path) -> list[Row]:
     ]
 
 
-def next_steps(study: Path) -> str:
-    """What to do with one's own data, for the end of the demo."""
+def next_steps(study: Path, command: str) -> str:
+    """What to do with one's own data, for the end of the demo.
+
+    Args:
+        study: the study file.
+        command: that runs the demo again.
+    """
     return f"""\
 Next
-  change something        edit {study}, then: precordial study run {study}
+  change something        edit {study}, then again: {command}
   your own hospital       write a study file like it: [archive] sources = your folders of ECGs,
                           [cohort] = your tables and the names of their columns
     precordial cohort build STUDY.toml    who is in it, who is not, and why

@@ -76,7 +76,7 @@ def make_hospital(
     *,
     chest_pain: float = 0.38,
     prevalence: float = 0.15,
-    silent: float = 0.25,
+    silent: float = 0.43,
     clinic_ecgs: float = 2.2,
     rate: int = 500,
     format: Literal["muse", "wfdb"] = "muse",
