@@ -68,6 +68,7 @@ def introduction(study: Study, hospital: DemoHospital) -> str:
     """What the demo is about to do, with sizes, prevalence and epochs."""
     runs = make_plan(study).runs
     models = list(dict.fromkeys(run.model for run in runs))
+    batches = sorted({stage.batch or run.batch for run in runs for stage in run.stages})
     lines = [f"    {model:9} {_epochs([run for run in runs if run.model == model])}" for model in models]
     return "\n".join(
         [
@@ -81,7 +82,8 @@ def introduction(study: Study, hospital: DemoHospital) -> str:
             f"  target      {hospital.chest_pain:.1%} of the patients come with chest pain; after "
             f"{hospital.prevalence:.0%} of the visits an infarction within 30 days (paper: 5.8 %)",
             "  source      all the others; their ECGs have no label but age and sex",
-            f"  trainings   {len(runs)}, in batches of {runs[0].batch}, {runs[0].precision}; epochs (paper: hundreds):",
+            f"  trainings   {len(runs)}, in batches of {' or '.join(map(str, batches))}, {runs[0].precision}; "
+            "epochs (paper: hundreds):",
             *lines,
             "",
         ]

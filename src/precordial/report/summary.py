@@ -103,7 +103,7 @@ def table_trainings(runs: Sequence[RunRecord], cohort: Cohort, label: str) -> Ta
                 events,
                 str(len(run.epochs)),
                 str(run.done["best_epoch"]),
-                str(settings["batch"]),
+                ", ".join(dict.fromkeys(str(stage.get("batch") or settings["batch"]) for stage in settings["stages"])),
             )
         )
     header = ("Model", "Training", "Seed", "Patients", "ECGs", f"With {label}", "Epochs", "Best", "Batch")
