@@ -12,6 +12,7 @@ import pytest
 Called = subprocess.CompletedProcess[str]
 MODEL = "training.models.rn-900k"
 SHORT = [
+    *(f"--set=cohort.{split}=0.25" for split in ("validation", "random_test", "temporal_test")),
     "--set=grid.0.models=['rn-900k']",
     f"--set={MODEL}.source=[{{epochs=1,peak=1e-3}}]",
     f"--set={MODEL}.scratch=[{{epochs=1,peak=1e-3}}]",
@@ -27,14 +28,14 @@ def results(folder: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def demo(precordial: Callable[..., Called], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Called]:
     out = tmp_path_factory.mktemp("demo") / "out"
-    return out, precordial("demo", "--out", out, "--patients", "400", *SHORT)
+    return out, precordial("demo", "--out", out, "--patients", "600", *SHORT)
 
 
 def test_it_says_what_it_does_what_came_out_and_what_to_do_next(demo: tuple[Path, Called]) -> None:
     out, called = demo
     assert called.returncode == 0, called.stderr
     first = called.stdout.split("ECG archive")[0]
-    for words in ("400 synthetic patients", "after 22% of the visits", "rn-900k", "pre-training 1", "fine-tuning 1"):
+    for words in ("600 synthetic patients", "after 22% of the visits", "rn-900k", "pre-training 1", "fine-tuning 1"):
         assert words in first
     for words in (
         "Target\n",
@@ -65,15 +66,19 @@ def test_a_second_call_repeats_nothing(
     files_below: Callable[[Path], dict[str, tuple[int, int]]],
 ) -> None:
     out, first = demo
-    kept = ("hospital", "study/runs", "study/archive", "study.toml")
-    before = {name: state for name, state in files_below(out).items() if name.startswith(kept)}
-    again = precordial("demo", "--out", out, "--patients", "400", *SHORT)
+
+    def kept() -> dict[str, tuple[int, int]]:
+        parts = ("hospital", "study/runs", "study/archive", "study.toml")
+        return {k: v for k, v in files_below(out).items() if k.startswith(parts) and not k.endswith(".lock")}
+
+    before = kept()
+    again = precordial("demo", "--out", out, "--patients", "600", *SHORT)
     assert again.stdout.split("Table I.")[1] == first.stdout.split("Table I.")[1]
-    assert {name: state for name, state in files_below(out).items() if name.startswith(kept)} == before
+    assert kept() == before
 
 
 def test_another_hospital_is_not_mixed_in(demo: tuple[Path, Called], precordial: Callable[..., Called]) -> None:
-    called = precordial("demo", "--out", demo[0], "--patients", "500", *SHORT)
+    called = precordial("demo", "--out", demo[0], "--patients", "700", *SHORT)
     assert called.returncode == 2
     assert called.stderr.count("\n") == 1
     assert "another hospital is here" in called.stderr
