@@ -18,7 +18,7 @@ import pytest
 from precordial.archive import Archive
 from precordial.twin import Hospital, make_hospital
 
-PATIENTS, SEED = 160, 1
+PATIENTS, SEED = 220, 2
 RUNS = 3  # a pre-training, a training from scratch, a fine-tuning
 STUDY = """
 name = "hospital"
