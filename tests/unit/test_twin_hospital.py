@@ -320,8 +320,8 @@ def test_risk_and_delay_of_the_visits(registers_of_20000: Hospital) -> None:
             risk = part["risk"].to_numpy()
             spread = np.sqrt((risk * (1 - risk)).sum())
             assert part["struck"].sum() == pytest.approx(risk.sum(), abs=4 * spread)
-    one = chest.group_by("birth_date", "sex").agg(pl.col("risk").n_unique())
-    assert one["risk"].max() == 1  # age and sex decide
+    one = chest.group_by("patient_id").agg(pl.col("risk").n_unique())
+    assert one["risk"].max() == 1  # sex and the age of the heart decide
     late = truth.filter("struck").with_columns(
         after=pl.col("onset").str.to_datetime() > pl.col("arrival").str.to_datetime()
     )
@@ -468,6 +468,9 @@ def test_an_interrupted_run_leaves_no_hospital_and_can_be_repeated(workers: int,
     assert all(len(lead) == 1000 for lead in decode(path).leads.values())
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11, 7), reason="older Pythons may wait for ever for a killed worker (gh-94777)"
+)
 def test_a_killed_worker_is_said(tmp_path: Path) -> None:
     def kill(done: int, total: int) -> None:
         for process in multiprocessing.active_children():
