@@ -6,12 +6,17 @@ import errno
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from precordial import __version__
 from precordial.errors import REASONS, PrecordialError
+
+if TYPE_CHECKING:
+    from precordial.cohort import Cohort
+    from precordial.evaluation import Row
+    from precordial.study import Study
 
 # What a user can cause: no space, no right to write, a file where a folder should be, and the like.
 USERS_ERRORS = {
@@ -184,21 +189,14 @@ def study_plan(
 def study_run(study: StudyFile, changes: Changes = None) -> None:
     """Do what the study still needs, and print its tables. A second call goes on where the first ended."""
     from precordial.progress import ConsoleWatcher
-    from precordial.report import report_tables, write_report
-    from precordial.report.html import write_html
     from precordial.study import load_study, run_study
 
     settings = load_study(study, changes or ())
-    folder = settings.folder / "report"
     with ConsoleWatcher() as watcher:
         outcome = run_study(settings, watcher)
-    tables = report_tables(outcome.cohort, outcome.rows, settings.label)
-    write_report(folder, tables, flow=outcome.cohort.flow.text())
-    page = write_html(folder, settings, outcome.cohort, outcome.rows, command=_again(study, changes))
     print(outcome.cohort.flow.text())
-    for table in tables.values():
-        print(table.text())
-    print(f"tables and flow chart in {folder}, every number in {settings.folder / 'results.csv'}")
+    page = _report(settings, outcome.cohort, outcome.rows, _again(study, changes))
+    print(f"tables and flow chart in {page.parent}, every number in {settings.folder / 'results.csv'}")
     print(f"report: {page}")
 
 
@@ -220,21 +218,13 @@ def report(study: StudyFile, changes: Changes = None) -> None:
     """Write the report of a finished study again: its page, and its tables as text and CSV; print the tables."""
     from precordial.cohort import Cohort
     from precordial.evaluation import read_results
-    from precordial.report import report_tables, write_report
-    from precordial.report.html import write_html
     from precordial.study.settings import load_study
 
     settings = load_study(study, changes or ())
     cohort, results = Cohort.load(settings.folder / "cohort"), settings.folder / "results.csv"
     if not results.exists():
         raise PrecordialError("the study has no results yet", file=results, remedy=f"precordial study run {study}")
-    rows = read_results(results)
-    tables = report_tables(cohort, rows, settings.label)
-    write_report(settings.folder / "report", tables, flow=cohort.flow.text())
-    page = write_html(settings.folder / "report", settings, cohort, rows, command=_again(study, changes))
-    for table in tables.values():
-        print(table.text())
-    print(f"report: {page}")
+    print(f"report: {_report(settings, cohort, read_results(results), _again(study, changes))}")
 
 
 @app.command()
@@ -248,8 +238,6 @@ def demo(
     from precordial.demo import DemoHospital, introduction, limit_rows, make_demo_hospital, next_steps, write_study
     from precordial.evaluation import write_results
     from precordial.progress import ConsoleWatcher
-    from precordial.report import report_tables, write_report
-    from precordial.report.html import write_html
     from precordial.report.summary import key_results
     from precordial.study import load_study, run_study
 
@@ -263,13 +251,8 @@ def demo(
         outcome = run_study(settings, watcher)
     rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
     write_results(settings.folder / "results.csv", rows)
-    folder = settings.folder / "report"
-    tables = report_tables(outcome.cohort, rows, settings.label)
-    write_report(folder, tables, flow=outcome.cohort.flow.text())
-    page = write_html(folder, settings, outcome.cohort, rows, command=again)
     print(outcome.cohort.flow.text())
-    for table in tables.values():
-        print(table.text())
+    page = _report(settings, outcome.cohort, rows, again)
     print("In short", *key_results(rows, settings.label), "", sep="\n")
     print(next_steps(study, again))
     print(f"\nreport: {page}")
@@ -313,6 +296,24 @@ def twin(
         print("\nprecordial: stopped; nothing of the unfinished hospital is kept", file=sys.stderr)
         sys.exit(130)
     print(hospital.text())
+
+
+def _report(settings: Study, cohort: Cohort, rows: list[Row], command: str) -> Path:
+    """Write page, tables and flow chart of a study, print the tables, and return the page.
+
+    Args:
+        settings, cohort, rows: of the study.
+        command: that makes the report again.
+    """
+    from precordial.report import report_tables, write_report
+    from precordial.report.html import write_html
+
+    folder, tables = settings.folder / "report", report_tables(cohort, rows, settings.label)
+    write_report(folder, tables, flow=cohort.flow.text())
+    page = write_html(folder, settings, cohort, rows, command=command)
+    for table in tables.values():
+        print(table.text())
+    return page
 
 
 def _again(study: Path, changes: list[str] | None) -> str:

@@ -3,7 +3,7 @@
 Building a cohort loads Polars; loading one, selecting from it and checking it do not.
 """
 
-from precordial.cohort.baseline import age_sex_baseline
+from precordial.cohort.baseline import age_sex_baseline, score_target
 from precordial.cohort.build import build_cohort
 from precordial.cohort.cohort import Cohort, keep_fraction, read_manifest
 from precordial.cohort.flow import Flow, FlowStep
@@ -27,4 +27,5 @@ __all__ = [
     "fraction_size",
     "keep_fraction",
     "read_manifest",
+    "score_target",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -30,10 +31,25 @@ def age_sex_baseline(cohort: Cohort, fraction: str | float | Fraction = 1) -> Pr
 
     training = cohort.select(role="target", split="train", fraction=fraction)
     model = fit_logistic(features(training), training.label)
+    return score_target(
+        cohort, "baseline", lambda part: model.predict(features(part)), ("validation", "random_test", "temporal_test")
+    )
+
+
+def score_target(
+    cohort: Cohort, run: str, score: Callable[[Cohort], NDArray[np.float64]], splits: Iterable[str]
+) -> Predictions:
+    """Predictions of the target's label in some splits, by something that is no trained network.
+
+    Args:
+        cohort: with source, target, or both.
+        run: what the scores are of.
+        score: gives the probabilities (n,) of the rows of one split.
+        splits: to be scored; an empty one is left out.
+    """
     parts = []
-    for split in ("validation", "random_test", "temporal_test"):
+    for split in splits:
         part = cohort.select(role="target", split=split)
         if len(part):
-            score = model.predict(features(part))
-            parts.append(Predictions("baseline", part.ecg_id, part.patient_id, split, "label", part.label, score))
+            parts.append(Predictions(run, part.ecg_id, part.patient_id, split, "label", part.label, score(part)))
     return Predictions.concatenate(parts)

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from precordial.archive import Archive
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, score_target
 from precordial.errors import PrecordialError
-from precordial.evaluation import Predictions, Row, evaluate, result_rows
+from precordial.evaluation import Row, evaluate, result_rows
 from precordial.files import write_atomic
-from precordial.study import Study, make_plan
+from precordial.study import Study, bootstrap_options, make_plan
 from precordial.training import TrainingRun
 from precordial.twin import make_hospital
 from precordial.twin.limit import best_scores
@@ -96,21 +99,14 @@ def _epochs(runs: Sequence[TrainingRun]) -> str:
 
 def limit_rows(study: Study, cohort: Cohort, truth: str | Path) -> list[Row]:
     """AUC on the test sets of the best possible reader, from the known truth; see `precordial.twin.limit`."""
-    archive, parts = Archive(study.archive_path), []
-    for split in ("random_test", "temporal_test"):
-        part = cohort.select(role="target", split=split)
-        if len(part):
-            recorded = archive.index["recorded_at"][archive.rows(part.ecg_id)]
-            score = best_scores(truth, part.visit_id, part.patient_id, recorded)
-            parts.append(Predictions("limit", part.ecg_id, part.patient_id, split, "label", part.label, score))
-    settings = study.evaluation
-    results = evaluate(
-        Predictions.concatenate(parts),
-        replicates=settings.replicates,
-        level=settings.level,
-        seed=settings.seed,
-        resample=settings.resample,
-    )
+    archive = Archive(study.archive_path)
+
+    def best(part: Cohort) -> NDArray[np.float64]:
+        recorded = archive.index["recorded_at"][archive.rows(part.ecg_id)]
+        return best_scores(truth, part.visit_id, part.patient_id, recorded)
+
+    scores = score_target(cohort, "limit", best, ("random_test", "temporal_test"))
+    results = evaluate(scores, **bootstrap_options(study))
     return [
         replace(row, target=study.label)
         for row in result_rows(results, run="limit", kind="limit", target_fraction=1.0)

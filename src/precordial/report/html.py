@@ -15,17 +15,17 @@ from precordial.cohort.cohort import MANIFEST, read_manifest
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row
 from precordial.files import write_atomic
-from precordial.report.examples import best_run, example_figure, examples
+from precordial.report.examples import TEST_SPLITS, best_run, example_figure, examples
 from precordial.report.figures import Curve, interval_figure, roc_figure, training_figure
 from precordial.report.flow_figure import flow_figure
 from precordial.report.page import Section, bullets, definitions, figure, page, paragraphs, table
 from precordial.report.runs import RunRecord, read_runs
 from precordial.report.style import LOOKS, as_svg, drawing, name_of, series_of
 from precordial.report.summary import key_results, main_split, method_notes, table_stages, table_trainings
-from precordial.report.tables import MODELS, TESTS, TRAINED, at_largest, ordered, report_tables
+from precordial.report.tables import MODELS, TESTS, TRAINED, at_largest, ordered, place, report_tables
 
 NOTICE = "Research software, not a medical device: nothing here is for the diagnosis or treatment of a patient."
-TEST_SETS = {"combined_test": ("random_test", "temporal_test")}
+TEST_SETS = {"combined_test": TEST_SPLITS}
 
 
 class EvaluationLike(Protocol):
@@ -226,11 +226,4 @@ def _method(study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequenc
 
 def _place(row: Row) -> tuple[object, ...]:
     """By model, then from scratch, the pre-trainings, and the baseline last."""
-    models, looks, series = list(MODELS), list(LOOKS), series_of(row)
-    return (
-        row.kind == "baseline",
-        models.index(row.model) if row.model in models else len(models),
-        row.model,
-        looks.index(series) if series in looks else len(looks),
-        row.seed,
-    )
+    return (row.kind == "baseline", place(row.model, MODELS), row.model, place(series_of(row), LOOKS), row.seed)

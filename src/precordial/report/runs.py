@@ -10,7 +10,7 @@ from typing import Any
 
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row
-from precordial.report.tables import MODELS, PRETRAINING
+from precordial.report.tables import MODELS, PRETRAINING, place
 
 # As `precordial.training` writes them; to import the names from there would load torch. A test compares them.
 RUN, METRICS, DONE, PREDICTIONS = "run.json", "metrics.jsonl", "done.json", "predictions.csv"
@@ -94,12 +94,11 @@ def _there(path: Path) -> Path:
 
 def _place(run: RunRecord) -> tuple[object, ...]:
     row = run.row
-    models, learned = list(MODELS), list(PRETRAINING)
     return (
-        models.index(row.model) if row.model in models else len(models),
+        place(row.model, MODELS),
         row.model,
-        KINDS.index(row.kind),
-        learned.index(row.pretraining) if row.pretraining in learned else len(learned),
+        place(row.kind, KINDS),
+        place(row.pretraining, PRETRAINING),
         row.source_fraction or 0.0,
         row.target_fraction or 0.0,
         row.seed,

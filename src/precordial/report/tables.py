@@ -151,6 +151,12 @@ def ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
     return first + sorted(found - set(first))
 
 
+def place(name: str, known: Iterable[str]) -> int:
+    """Where a name stands among the known ones; behind them all if it is none."""
+    names = list(known)
+    return names.index(name) if name in names else len(names)
+
+
 def _cells(rows: list[Row], key: Callable[[Row], Hashable]) -> dict[Hashable, str]:
     cells: dict[Hashable, str] = {}
     for row in rows:

@@ -2,7 +2,7 @@
 
 from precordial.study.execute import StudyOutcome, checked_cohort, prepare_archive, run_study
 from precordial.study.plan import Plan, make_plan
-from precordial.study.results import collect_results
+from precordial.study.results import bootstrap_options, collect_results
 from precordial.study.settings import Study, load_study
 from precordial.study.status import RunStatus, study_status
 
@@ -11,6 +11,7 @@ __all__ = [
     "RunStatus",
     "Study",
     "StudyOutcome",
+    "bootstrap_options",
     "checked_cohort",
     "collect_results",
     "load_study",

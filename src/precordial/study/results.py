@@ -31,7 +31,7 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
 
     Each part is kept in the study's ``results`` folder, so that a study that has grown measures only what is new.
     """
-    options = _options(study)
+    options = bootstrap_options(study)
 
     def once(name: str, make: Callable[..., list[Result]], *of: Predictions | Path, **about: Any) -> list[Row]:
         key = blake2b(f"{__version__} {options}".encode(), digest_size=4).hexdigest()
@@ -59,7 +59,8 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
     return [replace(row, target=study.label) if row.target == "label" else row for row in rows]
 
 
-def _options(study: Study) -> dict[str, Any]:
+def bootstrap_options(study: Study) -> dict[str, Any]:
+    """What `evaluate` and `compare` are told about the study's intervals."""
     settings = study.evaluation
     return {
         "replicates": settings.replicates,

@@ -44,14 +44,14 @@ def best_scores(
     settings = json.loads((truth / "settings.json").read_text(encoding="utf-8"))
     hidden = 1 - (1 - settings["silent"]) * (1 - settings["delayed"])
 
-    keys = {"patient_id": pl.String, "recorded_at": pl.Datetime("ms")}
+    keys = ["patient_id", "recorded_at"]
     ecgs = pl.read_csv(truth / "truth.csv", schema_overrides={"patient_id": pl.String}, infer_schema_length=None)
     hours = (pl.col("recorded_at") - pl.col("onset")).dt.total_seconds() / 3600
     ecgs = (
         ecgs.with_columns(pl.col("recorded_at", "onset").cast(pl.String).str.to_datetime(time_unit="ms"))
         .with_columns(shows=((pl.col("severity_mv") > 0) & hours.is_between(0, FRESH_HOURS)).fill_null(False))
         .select(*keys, "shows")
-        .unique([*keys])
+        .unique(keys)
     )
     visits = pl.read_csv(truth / "visits.csv", schema_overrides={"patient_id": pl.String}, infer_schema_length=None)
     asked = pl.DataFrame(
@@ -62,7 +62,7 @@ def best_scores(
         }
     )
     found = asked.join(visits.select("visit_id", "risk"), on="visit_id", how="left", maintain_order="left").join(
-        ecgs, on=list(keys), how="left", maintain_order="left"
+        ecgs, on=keys, how="left", maintain_order="left"
     )
     lost = found.filter(pl.col("risk").is_null() | pl.col("shows").is_null()).height
     if lost:
