@@ -51,6 +51,13 @@ class Flag(IntFlag):
     COMPLETED_LEADS = 32  # I or II was derived from the other limb leads
     AGE_ABOVE_89 = 64  # the source hides ages above 89; 90 stands for them
     NO_CHECKSUM = 128  # the format has checksums and this file has none
+    FLAT_PART = 256  # a lead stands still for a while; see `precordial.quality` for this and what follows
+    SATURATED = 512  # a lead stands at its highest or lowest value, as of an amplifier at its end
+    AMPLITUDE = 1024  # a lead is implausibly high or low
+    LIMB_LEADS = 2048  # the file's limb leads contradict each other
+    REVERSAL = 4096  # electrodes are likely to be interchanged
+    MAINS = 8192  # hum of 50 or 60 Hz
+    WANDER = 16384  # the baseline wanders
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,7 @@ class Ecg:
         age: years, from the header, to be trusted last.
         sex: from the header, to be trusted last.
         device: model of the electrocardiograph, None if unknown.
+        site: where it was recorded, such as a hospital or ward; None if unknown.
         uv_per_unit: µV per unit of the file where all leads share one gain; None otherwise.
         flags: see `Flag`.
         source: name of the reader's format, such as ``"muse"``.
@@ -84,6 +92,7 @@ class Ecg:
     age: float | None = None
     sex: Sex | None = None
     device: str | None = None
+    site: str | None = None
     uv_per_unit: float | None = None
     flags: Flag = field(default=Flag(0))
     source: str = ""

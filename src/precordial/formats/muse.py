@@ -26,8 +26,8 @@ from precordial.formats.reader import (
     parse_number,
     parse_sex,
     plausible_age,
-    read_bytes,
 )
+from precordial.formats.xml import parse_xml, text
 
 # A ten-second file has 0.15 MB. The limit stops a bomb before it is parsed, and leaves room for half an hour.
 SIZE_LIMIT = 32 << 20
@@ -54,12 +54,12 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
     Raises:
         UnusableEcg: see `precordial.errors.REASONS`.
     """
-    root = _parse(path)
-    patient_id = _text(root, "PatientDemographics/PatientID")
+    root = parse_xml(path, SIZE_LIMIT, "RestingECG")
+    patient_id = text(root, "PatientDemographics/PatientID")
     if not patient_id:
         raise UnusableEcg("no-patient-id", "the patient id is missing", file=path)
     recorded_at = _moment(
-        _text(root, "TestDemographics/AcquisitionDate"), _text(root, "TestDemographics/AcquisitionTime")
+        text(root, "TestDemographics/AcquisitionDate"), text(root, "TestDemographics/AcquisitionTime")
     )
     if recorded_at is None:
         raise UnusableEcg("no-time", "the acquisition date or time is missing or is not a date", file=path)
@@ -72,8 +72,8 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
             raise UnusableEcg("unreadable", "the Median waveform is missing", file=path)
         _leads(median, path)
     leads, digital, microvolts, flags = _leads(rhythm, path)
-    age = parse_number(_text(root, "PatientDemographics/PatientAge"))
-    per_year = _PER_YEAR.get(_text(root, "PatientDemographics/AgeUnits").upper())
+    age = parse_number(text(root, "PatientDemographics/PatientAge"))
+    per_year = _PER_YEAR.get(text(root, "PatientDemographics/AgeUnits").upper())
     return Ecg(
         (digital * (np.array(microvolts) / 1000)[:, None]).astype(np.float32),
         rate=_rate(rhythm, path),
@@ -81,38 +81,18 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
         patient_id=patient_id,
         recorded_at=recorded_at,
         age=plausible_age(age / per_year) if age is not None and per_year else None,
-        sex=parse_sex(_text(root, "PatientDemographics/Gender")),
-        device=_text(root, "TestDemographics/AcquisitionDevice") or None,
+        sex=parse_sex(text(root, "PatientDemographics/Gender")),
+        device=text(root, "TestDemographics/AcquisitionDevice") or None,
+        site=text(root, "TestDemographics/SiteName") or text(root, "TestDemographics/Site") or None,
         uv_per_unit=microvolts[0] if len(set(microvolts)) == 1 else None,
         flags=flags,
         source="muse",
     )
 
 
-def _parse(path: Path) -> etree._Element:
-    """The root element, by a parser that loads nothing and expands nothing."""
-    data = read_bytes(path, SIZE_LIMIT)
-    # MUSE writes a DOCTYPE that points to a DTD, which is not loaded; it never declares entities itself.
-    if b"<!ENTITY" in data:
-        raise UnusableEcg("unreadable", "the XML declares entities, which no MUSE export does", file=path)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise UnusableEcg("unreadable", f"the XML is damaged or truncated at line {error.lineno}", file=path) from None
-    if root.tag != "RestingECG":
-        raise UnusableEcg("unreadable", "the XML's root element is not RestingECG", file=path)
-    return root
-
-
-def _text(element: etree._Element, name: str) -> str:
-    """The text of a child, stripped; empty where there is none."""
-    return (element.findtext(name) or "").strip()
-
-
 def _waveform(root: etree._Element, kind: str) -> etree._Element | None:
     """The first waveform of a kind, if it has leads."""
-    found = (waveform for waveform in root.iterfind("Waveform") if _text(waveform, "WaveformType") == kind)
+    found = (waveform for waveform in root.iterfind("Waveform") if text(waveform, "WaveformType") == kind)
     waveform = next(found, None)
     return None if waveform is None or waveform.find("LeadData") is None else waveform
 
@@ -129,8 +109,8 @@ def _moment(date: str, time: str) -> datetime | None:
 
 
 def _rate(waveform: etree._Element, path: Path) -> float:
-    base = parse_number(_text(waveform, "SampleBase"))
-    exponent = parse_number(_text(waveform, "SampleExponent") or "0")
+    base = parse_number(text(waveform, "SampleBase"))
+    exponent = parse_number(text(waveform, "SampleExponent") or "0")
     if base is None or exponent is None or not -9 <= exponent <= 9:
         raise UnusableEcg("unreadable", "the sampling rate is missing or is not a number", file=path)
     return checked_rate(base * 10**exponent, path)
@@ -139,7 +119,7 @@ def _rate(waveform: etree._Element, path: Path) -> float:
 def _leads(waveform: etree._Element, path: Path) -> tuple[tuple[str, ...], NDArray[np.int16], list[float], Flag]:
     """Names, integers (leads, samples), µV per unit of each lead, and whether checksums were missing."""
     elements = waveform.findall("LeadData")
-    names = checked_leads((_text(element, "LeadID") for element in elements), path)
+    names = checked_leads((text(element, "LeadID") for element in elements), path)
     traces, flags = [], Flag(0)
     for name, element in zip(names, elements, strict=True):
         data, checked = _samples(element, name or "without a name", path)
@@ -147,18 +127,18 @@ def _leads(waveform: etree._Element, path: Path) -> tuple[tuple[str, ...], NDArr
         flags |= Flag(0) if checked else Flag.NO_CHECKSUM
     if len({len(trace) for trace in traces}) > 1:
         raise UnusableEcg("unreadable", "its leads differ in length", file=path)
-    if len({_text(element, "LeadTimeOffset") or "0" for element in elements}) > 1:
+    if len({text(element, "LeadTimeOffset") or "0" for element in elements}) > 1:
         raise UnusableEcg("unsupported", "its leads were not recorded at the same time", file=path)
     return names, np.stack(traces), [_microvolts(element, path) for element in elements], flags
 
 
 def _samples(element: etree._Element, lead: str, path: Path) -> tuple[bytes, bool]:
     """The bytes of one lead, and whether there was a checksum to hold them against."""
-    if _text(element, "LeadSampleSize") not in {"", "2"}:
+    if text(element, "LeadSampleSize") not in {"", "2"}:
         raise UnusableEcg("unsupported", f"lead {lead} is not stored in 16 bits", file=path)
     try:
-        data = binascii.a2b_base64("".join(_text(element, "WaveFormData").split()), strict_mode=True)
-        crc, count = _text(element, "LeadDataCRC32"), _text(element, "LeadSampleCountTotal")
+        data = binascii.a2b_base64("".join(text(element, "WaveFormData").split()), strict_mode=True)
+        crc, count = text(element, "LeadDataCRC32"), text(element, "LeadSampleCountTotal")
         crc_matches = not crc or int(crc) == zlib.crc32(data)
         count_matches = not count or 2 * int(count) == len(data)
     except ValueError:
@@ -172,8 +152,8 @@ def _samples(element: etree._Element, lead: str, path: Path) -> tuple[bytes, boo
 
 def _microvolts(element: etree._Element, path: Path) -> float:
     """µV per unit of one lead."""
-    per_unit = parse_number(_text(element, "LeadAmplitudeUnitsPerBit"))
-    unit = _MICROVOLTS.get((_text(element, "LeadAmplitudeUnits") or "MICROVOLTS").upper())
+    per_unit = parse_number(text(element, "LeadAmplitudeUnitsPerBit"))
+    unit = _MICROVOLTS.get((text(element, "LeadAmplitudeUnits") or "MICROVOLTS").upper())
     if unit is None:
         raise UnusableEcg("unsupported", "a lead is neither in microvolts nor in millivolts", file=path)
     if per_unit is None or not 1e-6 <= per_unit * unit <= 1e6:

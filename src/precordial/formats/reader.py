@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,20 @@ def no_companions(path: Path) -> tuple[Path, ...]:
 
 
 @dataclass(frozen=True)
+class Several:
+    """How the ECGs of a file that holds more than one are read.
+
+    Attributes:
+        count: how many the file holds, without reading them. Raises `UnusableEcg` for a damaged file.
+        read: the ECGs from one number to before another, in the file's order, each with its name, which is unique
+            in the file; an `UnusableEcg` in place of an ECG that cannot be read.
+    """
+
+    count: Callable[[Path], int]
+    read: Callable[[Path, int, int], Iterator[tuple[str, Ecg | UnusableEcg]]]
+
+
+@dataclass(frozen=True)
 class Reader:
     """One ECG file format.
 
@@ -29,6 +43,7 @@ class Reader:
         read: reads one file; all its leads, at its own rate and length.
         companions: the existing files that belong to the record besides the one that is read, such as the
             ``.dat`` of a WFDB header. They are no ECG files of their own. Never raises for a damaged file.
+        several: for formats whose files may hold more than one ECG; `read` then reads the files that hold one.
         read_strictly: as `read`, but also refuses faults outside the recording itself; None: there are none such.
     """
 
@@ -36,6 +51,7 @@ class Reader:
     matches: Callable[[bytes], bool]
     read: Callable[[Path], Ecg]
     companions: Callable[[Path], tuple[Path, ...]] = no_companions
+    several: Several | None = None
     read_strictly: Callable[[Path], Ecg] | None = None
 
 

@@ -1,0 +1,43 @@
+"""XML from strangers: parsed so that nothing is loaded, nothing expands, and nothing grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lxml import etree
+
+from precordial.errors import UnusableEcg
+from precordial.formats.reader import read_bytes
+
+
+def parse_xml(path: Path, limit: int, tag: str) -> etree._Element:
+    """The root element of an XML file.
+
+    A DOCTYPE is let pass, since real files carry one, but what it points to is not loaded.
+
+    Args:
+        path: the file.
+        limit: bytes that it may have; a bomb is stopped before it is parsed.
+        tag: name of the root element, without its namespace.
+
+    Raises:
+        UnusableEcg: it is too large, damaged, declares entities, or has another root.
+    """
+    data = read_bytes(path, limit)
+    if b"<!ENTITY" in data:
+        raise UnusableEcg("unreadable", "the XML declares entities, which no ECG needs", file=path)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise UnusableEcg("unreadable", f"the XML is damaged or truncated at line {error.lineno}", file=path) from None
+    except ValueError:  # an encoding that lxml does not know
+        raise UnusableEcg("unreadable", "the XML is in an unknown encoding", file=path) from None
+    if etree.QName(root).localname != tag:
+        raise UnusableEcg("unreadable", f"the XML's root element is not {tag}", file=path)
+    return root
+
+
+def text(element: etree._Element, name: str) -> str:
+    """The text of a child, stripped; empty where there is none."""
+    return (element.findtext(name) or "").strip()
