@@ -16,7 +16,9 @@ import pytest
 from ecg_samples.muse import make_muse_xml
 from ecg_samples.wfdb import make_wfdb_record
 from precordial.archive import Archive
-from precordial.archive.writer import ArchiveWriter, Taken, to_units
+from precordial.archive.layout import Manifest
+from precordial.archive.taken import take
+from precordial.archive.writer import ArchiveWriter
 from precordial.cohort import Cohort
 from precordial.ecg import EIGHT, Ecg
 
@@ -74,15 +76,14 @@ def make_small_cohort(
     label = np.where(np.arange(n) < target, np.arange(n) % 3 == 0, np.nan).astype(float)
     height = 0.5 + effect * np.nan_to_num(label) + (55 - age) / 100
     time = np.arange(1000) / 100
-    with ArchiveWriter(folder, rate=100, samples=1000) as writer:
+    with ArchiveWriter(folder, Manifest(rate=100, samples=1000)) as writer:
         for k in range(n):
             signal = 0.1 * draw.standard_normal((8, 1000))
             for beat in np.arange(draw.uniform(0, 0.8), 10, 0.8):
                 signal += np.exp(-(((time - beat) / 0.02) ** 2)) * (1.5 if sex[k] else 1.0)
                 signal += height[k] * np.exp(-(((time - beat - 0.25) / 0.06) ** 2))
             ecg = Ecg(signal.astype(np.float32), rate=100, leads=EIGHT, patient_id=f"p{k}", source="test")
-            units, uv, flags = to_units(ecg)
-            writer.add(Taken(f"{k:016x}", units, uv, flags, ecg, 100.0, (f"{k}", 0, k)))
+            writer.add(k, [take(ecg, ecg_id=k, source=f"{k}")])
     part = np.where(np.arange(n) < target, np.arange(n) % 10, 10 + np.arange(n) % 5)
     names = {7: "validation", 8: "random_test", 9: "temporal_test", 10: "validation"}
     split = np.array([names.get(int(p), "train") for p in part])

@@ -102,12 +102,12 @@ def archive_info(folder: ArchiveFolder) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     times = archive.index["recorded_at"]
     dated = times[times == times]  # a missing time is not equal to itself
-    texts = archive.texts()
+    table = archive.table()
     print(f"{len(archive):,} ECGs of {archive.samples} samples at {archive.rate} Hz, {size / 1e6:,.1f} MB")
-    print(f"{len({text['patient_id'] for text in texts} - {''}):,} patient ids in the files")
+    print(f"{table['patient_id'].drop_nulls().n_unique():,} patient ids in the files")
     if len(dated):
         print(f"recorded from {str(dated.min())[:10]} to {str(dated.max())[:10]}")
-    formats = sorted({text["format"] for text in texts})
+    formats = table["format"].unique().sort().to_list()
     print(f"formats: {', '.join(formats) or 'none'}; digest {archive.digest}")
     _print_rejects(archive.reject_counts(), folder)
 
@@ -115,16 +115,18 @@ def archive_info(folder: ArchiveFolder) -> None:
 @archive_app.command("verify")
 def archive_verify(folder: ArchiveFolder) -> None:
     """Check every ECG against its checksum; exit code 1 if one is damaged."""
-    from precordial.archive import Archive, verify
+    from precordial.archive import verify
     from precordial.progress import ConsoleWatcher
 
     with ConsoleWatcher() as watcher:
-        found = verify(Archive(folder), progress=watcher.ecgs)
+        found = verify(folder, progress=watcher.ecgs)
     if found.torn:
-        print(f"{found.torn} index rows of an interrupted write; the next ingest cuts them")
+        print(f"{found.torn:,} bytes of an interrupted write; the next ingest cuts them")
     print(f"{found.ecgs:,} ECGs checked, {len(found.damaged)} damaged")
     for ecg_id in found.damaged[:20]:
         print(f"  damaged: {ecg_id}")
+    for fault in found.faults:
+        print(f"  {fault}")
     if not found.ok:
         raise typer.Exit(1)
 

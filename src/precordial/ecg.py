@@ -60,6 +60,25 @@ class Flag(IntFlag):
     WANDER = 16384  # the baseline wanders
 
 
+FLAGS: dict[Flag, str] = {
+    Flag.RESAMPLED: "It was recorded at another rate, and resampled.",
+    Flag.CROPPED: "The recording is longer; its first seconds are kept.",
+    Flag.EMPTY_ROWS: "At some samples all leads are zero, as where a recording was cut short.",
+    Flag.CLIPPED: "A value beyond 16 bits was cut off.",
+    Flag.MISSING_SAMPLES: "The file marks samples as missing; they are zero here.",
+    Flag.COMPLETED_LEADS: "Lead I or II was derived from the other limb leads.",
+    Flag.AGE_ABOVE_89: "The source hides ages above 89; 90 stands for them.",
+    Flag.NO_CHECKSUM: "The format has checksums, and this file has none.",
+    Flag.FLAT_PART: "A lead stands still for a while.",
+    Flag.SATURATED: "A lead stands at its highest or lowest value, as of an amplifier at its end.",
+    Flag.AMPLITUDE: "A lead is implausibly high or low.",
+    Flag.LIMB_LEADS: "The file's limb leads contradict each other.",
+    Flag.REVERSAL: "Electrodes are likely to be interchanged.",
+    Flag.MAINS: "There is hum of 50 or 60 Hz.",
+    Flag.WANDER: "The baseline wanders.",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Ecg:
     """One recording.

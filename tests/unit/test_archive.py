@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from precordial.archive import Archive, ingest, verify
-from precordial.archive.layout import ROW
-from precordial.archive.writer import ArchiveWriter, Taken, to_units
+from precordial.archive.layout import COMMITS, LOGGED, RECORD, CodecName, Manifest
+from precordial.archive.taken import Rejected, Taken, take, to_units
+from precordial.archive.writer import ArchiveWriter
 from precordial.ecg import EIGHT, Ecg, Flag
 from precordial.errors import ArchiveError, PrecordialError
 
@@ -34,16 +36,18 @@ def an_ecg(number: int, *, uv: float | None = 4.88, samples: int = 1000) -> Ecg:
     )
 
 
-def take(number: int, **changes: float) -> Taken:
-    ecg = an_ecg(number, **changes)  # type: ignore[arg-type]
-    units, uv, flags = to_units(ecg)
-    return Taken(f"{number:016x}", units, uv, flags, ecg, 100.0, (f"file{number}", 10, number))
+def taken(number: int, codec: CodecName = "raw") -> Taken:
+    return take(an_ecg(number), ecg_id=number, source=f"file{number}", codec=codec)
 
 
-def fill(path: Path, numbers: range) -> None:
-    with ArchiveWriter(path, rate=100, samples=1000) as writer:
+def writer(path: Path, *, samples: int = 1000, **settings: str) -> ArchiveWriter:
+    return ArchiveWriter(path, Manifest(rate=100, samples=samples, **settings))  # type: ignore[arg-type]
+
+
+def fill(path: Path, numbers: range, **settings: str) -> None:
+    with writer(path, **settings) as archive:
         for number in numbers:
-            writer.add(take(number))
+            archive.add(number, [taken(number, archive.manifest.codec)])
 
 
 def wfdb_record(path: Path, units: np.ndarray, *, gain: float = 1000.0, rate: int = 100) -> None:
@@ -161,90 +165,132 @@ def test_many_workers_give_the_same_archive_as_one(tmp_path: Path) -> None:
     (tmp_path / "ecg" / "05" / "bad.txt").write_text("x")
     ingest(tmp_path / "ecg", tmp_path / "one", rate=100, workers=1)
     ingest(tmp_path / "ecg", tmp_path / "two", rate=100, workers=2)
-    for name in ("index.bin", "text.bin", "rejects.jsonl", "signals/00000.i16"):
+    for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FILES = ("signals/00000.i16", *LOGGED.values(), COMMITS)  # in the order in which a commit writes them
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_torn_tail_of_any_length_costs_only_what_was_not_acknowledged(tmp_path: Path, data: st.DataObject) -> None:
-    """A kill leaves any of the files longer than the others, or the last index row half written."""
+    """A kill leaves any of the files longer than the others, or the last record half written."""
     place = tmp_path / "torn"
     shutil.rmtree(place, ignore_errors=True)
     fill(place, range(4))
-    whole = {name: (place / name).read_bytes() for name in ("index.bin", "text.bin", "signals/00000.i16")}
-    fill(place, range(4, 6))
-    stages = ["signals/00000.i16", "text.bin", "index.bin"]  # in the order in which a commit writes them
-    reached = data.draw(st.integers(0, 2))
-    for position, name in enumerate(stages):
-        full = (place / name).read_bytes()
-        start = len(whole[name])
+    with writer(place) as archive:
+        archive.add(99, [Rejected("x", "flat-lead", "lead I is flat")])
+    whole = {name: (place / name).read_bytes() for name in FILES}
+    with writer(place) as archive:
+        archive.add(4, [taken(4)])
+        archive.add(98, [Rejected("y", "flat-lead", "lead I is flat")])
+    reached = data.draw(st.integers(0, len(FILES) - 1))
+    zeros = data.draw(st.booleans())  # a system that had made the file longer, and not yet written to it
+    for position, name in enumerate(FILES):
+        full, start = (place / name).read_bytes(), len(whole[name])
         if position == reached:
-            (place / name).write_bytes(full[: data.draw(st.integers(start, len(full) - 1))])
+            end = data.draw(st.integers(start, len(full) - 1))
+            torn = full[:start] + bytes(len(full) - start) if zeros else full[:end]
+            (place / name).write_bytes(torn)
         elif position > reached:
             (place / name).write_bytes(whole[name])
-    before = Archive(place)
-    assert len(before) in (4, 5)
-    assert verify(before).ok
-    kept = len(before)
-    fill(place, range(kept, 8))
+    assert len(Archive(place)) == 4
+    assert verify(place).ok
+    fill(place, range(4, 8))
     assert len(Archive(place)) == 8
-    assert verify(Archive(place)).ok
-    np.testing.assert_array_equal(Archive(place).units(np.arange(8)), np.stack([take(k).units for k in range(8)]))
+    assert verify(place).ok
+    assert verify(place).torn == 0
+    np.testing.assert_array_equal(
+        Archive(place).units(np.arange(8)), np.stack([to_units(an_ecg(k))[0] for k in range(8)])
+    )
+    assert Archive(place).reject_counts() == {"flat-lead": 1}
 
 
-def test_a_half_written_index_row_is_not_a_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [b"\0" * RECORD.itemsize, b"\0" * 5, b"abc", b"\0" * (RECORD.itemsize + 5)])
+def test_what_stands_behind_the_last_record_is_no_commit(tmp_path: Path, behind: bytes) -> None:
     fill(tmp_path / "a", range(3))
-    with (tmp_path / "a" / "index.bin").open("ab") as file:
-        file.write(b"\0" * (ROW.itemsize + 5))
-    archive = Archive(tmp_path / "a")
-    assert len(archive) == 3
-    assert verify(archive).torn == 1
+    with (tmp_path / "a" / COMMITS).open("ab") as file:
+        file.write(behind)
+    assert len(Archive(tmp_path / "a")) == 3
+    assert verify(tmp_path / "a").torn == len(behind)
 
 
-@pytest.mark.parametrize("where", ["signals/00000.i16", "index.bin", "text.bin"])
-def test_a_flipped_bit_is_found(tmp_path: Path, where: str) -> None:
-    fill(tmp_path / "a", range(6))
-    path = tmp_path / "a" / where
+def read_all(path: Path, codec: str) -> None:
+    archive = Archive(path)
+    archive.units(np.arange(len(archive)))
+    archive.table()
+    archive.rejects()
+    writer(path, codec=codec).__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("codec", ["raw", "pco"])
+def test_a_flipped_bit_anywhere_is_found_by_verify_and_by_the_read_that_meets_it(
+    tmp_path: Path, codec: CodecName
+) -> None:
+    place = tmp_path / "a"
+    fill(place, range(3), codec=codec)
+    with writer(place, codec=codec) as archive:
+        archive.add(99, [Rejected("x", "flat-lead", "lead I is flat")])
+    assert verify(place).ok
+    files = [path for path in place.rglob("*") if path.is_file() and path.name != ".lock"]
+    assert len(files) == 3 + len(LOGGED)  # manifest, commits, a shard
+    random_ = random.Random(codec)
+    for path in files:
+        content = path.read_bytes()
+        for _ in range(60):
+            at, bit = random_.randrange(len(content)), 1 << random_.randrange(8)
+            path.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
+            assert not verify(place).ok, (path.name, at, bit)
+            with pytest.raises(ArchiveError, match=r"damage|format version"):
+                read_all(place, codec)
+        path.write_bytes(content)
+    assert verify(place).ok
+
+
+def test_a_damaged_text_is_met_by_the_ecg_that_has_it(tmp_path: Path) -> None:
+    fill(tmp_path / "a", range(2))
+    fill(tmp_path / "a", range(2, 4))
+    path = tmp_path / "a" / "text.bin"
     content = bytearray(path.read_bytes())
-    # In the index: in the first row, so that it is no torn tail.
-    content[len(content) // 2 if where != "index.bin" else 30] ^= 1
+    content[3] ^= 1
     path.write_bytes(content)
-    found = verify(Archive(tmp_path / "a"))
-    assert len(found.damaged) == 1
-    fill(tmp_path / "a", range(6, 8))  # and going on cuts nothing
-    assert len(Archive(tmp_path / "a")) == 8
+    archive = Archive(tmp_path / "a")
+    assert archive[f"{3:016x}"].patient_id == "p0"  # of another commit
+    with pytest.raises(ArchiveError, match="the texts of ECG 0000000000000000 do not match"):
+        archive[f"{0:016x}"]
 
 
-@pytest.mark.parametrize("where", ["signals/00000.i16", "text.bin"])
+@pytest.mark.parametrize("where", ["signals/00000.i16", "text.bin", "index.bin", "files.bin"])
 def test_a_file_that_lost_its_end_is_damage_and_is_not_cut_further(tmp_path: Path, where: str) -> None:
-    numbers = range(1100) if where == "text.bin" else range(3)
-    with ArchiveWriter(tmp_path / "a", rate=100, samples=10) as writer:
-        for number in numbers:
-            writer.add(take(number, samples=10))
-    size = (tmp_path / "a" / "index.bin").stat().st_size
+    fill(tmp_path / "a", range(3))
+    size = (tmp_path / "a" / "text.bin").stat().st_size
     (tmp_path / "a" / where).write_bytes(b"")
     with pytest.raises(ArchiveError, match=r"damaged here.*restore this file"):
-        ArchiveWriter(tmp_path / "a", rate=100, samples=10)
-    assert (tmp_path / "a" / "index.bin").stat().st_size == size
+        writer(tmp_path / "a")
+    assert where == "text.bin" or (tmp_path / "a" / "text.bin").stat().st_size == size
+    assert not verify(tmp_path / "a").ok
 
 
-def test_reading_a_damaged_ecg_says_so(tmp_path: Path) -> None:
+def test_reading_a_damaged_ecg_says_which(tmp_path: Path) -> None:
     fill(tmp_path / "a", range(2))
     path = tmp_path / "a" / "signals" / "00000.i16"
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="damaged"):
+    with pytest.raises(ArchiveError, match="the samples of ECG 0000000000000000 do not match their digest"):
         Archive(tmp_path / "a")[f"{0:016x}"]
+    assert verify(tmp_path / "a").damaged == (f"{0:016x}",)
+    fill(tmp_path / "a", range(2, 4))  # the others are as good as before
+    assert verify(tmp_path / "a").damaged == (f"{0:016x}",)
 
 
 def test_two_writers_never_mix(tmp_path: Path) -> None:
     with (
-        ArchiveWriter(tmp_path / "a", rate=100, samples=1000),
+        writer(tmp_path / "a"),
         pytest.raises(PrecordialError, match="another process is writing"),
     ):
-        ArchiveWriter(tmp_path / "a", rate=100, samples=1000)
+        writer(tmp_path / "a")
 
 
 @pytest.mark.parametrize(

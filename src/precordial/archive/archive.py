@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -12,40 +14,47 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from precordial.archive.codecs import CODECS
 from precordial.archive.layout import (
-    REJECTS,
+    ROW,
+    SEPARATOR,
+    TEXTS,
     Rows,
+    damaged,
     map_bytes,
     read_manifest,
-    read_rows,
     shard_path,
     unpack_text,
     waveform_digest,
 )
+from precordial.archive.log import read_log
 from precordial.ecg import Ecg, Flag, Sex
 from precordial.errors import ArchiveError
 
 if TYPE_CHECKING:
     import polars as pl
 
+HEX = frozenset("0123456789abcdef")
+
 
 class Archive:
     """An archive opened for reading.
 
-    Signals stay on disk and are memory-mapped; the archive may grow meanwhile, but this object shows it as
-    it was when opened.
+    Everything stays on disk and is memory-mapped; the archive may grow meanwhile, but this object shows it as
+    it was when opened. Whatever is read is compared with its digest.
 
     Args:
         path: folder made by `precordial.ingest`.
 
     Raises:
-        ArchiveError: there is no archive at `path`, or its manifest is damaged.
+        ArchiveError: there is no archive at `path`, or its manifest or index is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.manifest = read_manifest(self.path)
-        self.index: Rows = read_rows(self.path, self.manifest)
+        self.log = read_log(self.path)
+        self.index: Rows = self.log.bytes("rows").view(ROW)
 
     @property
     def rate(self) -> int:
@@ -62,13 +71,15 @@ class Archive:
 
     @cached_property
     def ids(self) -> NDArray[np.str_]:
-        """Id of each ECG, in archive order."""
-        return self.index["ecg_id"].astype("U16")
+        """Id of each ECG, 16 hex digits, in archive order."""
+        text = self.index["ecg_id"].astype(">u8").tobytes().hex().encode()
+        return np.frombuffer(text, "S16").astype("U16")
 
     @cached_property
-    def _sorted(self) -> tuple[NDArray[np.intp], NDArray[np.str_]]:
-        order = np.argsort(self.ids, kind="stable")
-        return order, self.ids[order]
+    def _sorted(self) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
+        ids = self.index["ecg_id"]
+        order = np.argsort(ids, kind="stable")
+        return order, ids[order]
 
     def rows(self, ids: Iterable[str]) -> NDArray[np.int64]:
         """Row number of each id.
@@ -76,44 +87,59 @@ class Archive:
         Raises:
             ArchiveError: an id is not in the archive.
         """
-        wanted = np.asarray(list(ids), dtype="U16")
-        if len(wanted) == 0:
-            return np.zeros(0, np.int64)
+        wanted = [str(ecg_id) for ecg_id in ids]
+        digests, good = _numbers(wanted)
         order, ordered = self._sorted
-        at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-        absent = wanted[ordered[at] != wanted] if len(ordered) else wanted
-        if len(absent):
+        at = np.minimum(np.searchsorted(ordered, digests), max(len(ordered) - 1, 0))
+        found = good & (ordered[at] == digests) if len(ordered) else np.zeros(len(wanted), bool)
+        if not found.all():
+            absent = np.flatnonzero(~found)
             raise ArchiveError(
-                f"{len(absent)} of {len(wanted)} ECGs are not in the archive, the first is {absent[0]}",
+                f"{len(absent)} of {len(wanted)} ECGs are not in the archive, the first is {wanted[int(absent[0])]}",
                 file=self.path,
                 remedy="ingest them, or build the cohort again from this archive",
             )
         return order[at].astype(np.int64)
 
     def __contains__(self, ecg_id: object) -> bool:
+        digests, good = _numbers([str(ecg_id)])
         ordered = self._sorted[1]
-        at = int(np.searchsorted(ordered, str(ecg_id)))
-        return at < len(ordered) and bool(ordered[at] == ecg_id)
+        at = int(np.searchsorted(ordered, digests[0]))
+        return bool(good[0]) and at < len(ordered) and bool(ordered[at] == digests[0])
 
     @cached_property
-    def _shards(self) -> list[NDArray[np.int16]]:
-        size, leads, samples = self.manifest.shard, len(self.manifest.leads), self.samples
-        return [
-            np.memmap(
-                shard_path(self.path, shard),
-                "<i2",
-                mode="r",
-                shape=(min(size, len(self) - shard * size), leads, samples),
-            )
-            for shard in range(-(-len(self) // size))
-        ]
+    def _shards(self) -> list[NDArray[np.uint8]]:
+        """The bytes of each shard."""
+        shards = -(-len(self) // self.manifest.shard)
+        return [map_bytes(shard_path(self.path, shard, self.manifest.codec)) for shard in range(shards)]
+
+    def stored(self, row: int) -> NDArray[np.uint8]:
+        """The bytes of one ECG as the codec left them, unchecked."""
+        at = int(self.index["signal_at"][row])
+        return self._shards[row // self.manifest.shard][at : at + int(self.index["signal_length"][row])]
 
     def units(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
-        """Stored integers of some ECGs, (n, 8, samples) int16; times `millivolts_per_unit` they are mV."""
-        out = np.empty((len(rows), len(self.manifest.leads), self.samples), np.int16)
-        size = self.manifest.shard
-        for i, row in enumerate(np.asarray(rows).tolist()):
-            out[i] = self._shards[row // size][row % size]
+        """Stored integers of some ECGs, (n, 8, samples) int16; times `millivolts_per_unit` they are mV.
+
+        Raises:
+            ArchiveError: the samples of one are damaged.
+        """
+        rows = np.asarray(rows)
+        out = np.empty((len(rows), *self.manifest.shape), np.int16)
+        index, size, decode = self.index, self.manifest.shard, CODECS[self.manifest.codec].decode
+        starts, lengths = index["signal_at"][rows].tolist(), index["signal_length"][rows].tolist()
+        digests = index["waveform"][rows].tolist()
+        for i, row in enumerate(rows.tolist()):
+            try:
+                decode(self._shards[row // size][starts[i] : starts[i] + lengths[i]], out[i])
+                good = waveform_digest(out[i]) == digests[i]
+            except (ValueError, IndexError):
+                good = False
+            if not good:
+                raise damaged(
+                    shard_path(self.path, row // size, self.manifest.codec),
+                    f"the samples of ECG {self.ids[row]} do not match their digest",
+                )
         return out
 
     def millivolts_per_unit(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
@@ -122,96 +148,111 @@ class Archive:
         return scale
 
     def __getitem__(self, ecg_id: str) -> Ecg:
-        """The ECG with this id, its checksum verified.
+        """The ECG with this id.
 
         Raises:
-            ArchiveError: there is no such ECG, or its samples are damaged.
+            ArchiveError: there is no such ECG, or it is damaged.
         """
         row_number = int(self.rows([ecg_id])[0])
-        row = self.index[row_number]
-        units = self.units(np.array([row_number]))[0]
-        if waveform_digest(units) != int(row["waveform"]):
-            raise ArchiveError(
-                f"the samples of ECG {ecg_id} are damaged",
-                file=shard_path(self.path, row_number // self.manifest.shard),
-                remedy="run precordial archive verify, and ingest the file again into a new archive",
-            )
-        text = unpack_text(self.text_bytes[int(row["text_at"]) :][: int(row["text_length"])].tobytes())
+        ecg = self.header(row_number)
+        signal = self.units(np.array([row_number]))[0] * np.float32((ecg.uv_per_unit or 1.0) / 1000)
+        return replace(ecg, signal=signal, leads=self.manifest.leads)
+
+    def header(self, row: int) -> Ecg:
+        """All of the ECG of a row but its signal, which is empty, and has no leads."""
+        values, text = self.index[row], unpack_text(self._line(row))
         return Ecg(
-            signal=units.astype(np.float32) * np.float32(row["uv_per_unit"] / 1000),
+            signal=np.empty((0, 0), np.float32),
             rate=self.rate,
-            leads=self.manifest.leads,
+            leads=(),
             patient_id=text["patient_id"] or None,
-            recorded_at=row["recorded_at"].item(),
-            age=None if np.isnan(row["age"]) else float(row["age"]),
-            sex=_sex(int(row["sex"])),
+            recorded_at=values["recorded_at"].item(),
+            age=None if np.isnan(values["age"]) else float(values["age"]),
+            sex=_sex(int(values["sex"])),
             device=text["device"] or None,
-            uv_per_unit=float(row["uv_per_unit"]),
-            flags=Flag(int(row["flags"])),
+            site=text["site"] or None,
+            uv_per_unit=float(values["uv_per_unit"]),
+            flags=Flag(int(values["flags"])),
             source=text["format"],
         )
 
-    @cached_property
-    def text_bytes(self) -> NDArray[np.uint8]:
-        """The texts of all rows, as they lie in text.bin."""
-        return map_bytes(self.path / "text.bin")
+    def source(self, row: int) -> str:
+        """The file that the ECG of a row comes from."""
+        return unpack_text(self._line(row))["source"]
+
+    def _line(self, row: int) -> bytes:
+        """The texts of one row, whose commit alone is checked."""
+        data, at = self.log.bytes("text", check=False), int(self.index["text_at"][row])
+        if self.log.wrong_blocks("text", data, around=at):
+            raise damaged(self.log.path("text"), f"the texts of ECG {self.ids[row]} do not match their digest")
+        return data[at : at + int(self.index["text_length"][row])].tobytes()
 
     def texts(self) -> list[dict[str, str]]:
-        """Patient id, source file, device and format of each ECG; empty where unknown."""
-        data = self.text_bytes.tobytes()
-        spans = zip(self.index["text_at"].tolist(), self.index["text_length"].tolist(), strict=True)
-        return [unpack_text(data[at : at + length]) for at, length in spans]
+        """Patient id, source file, device, site and format of each ECG; empty where unknown."""
+        lines = self.log.bytes("text").tobytes().splitlines(keepends=True)
+        return [unpack_text(line) for line in lines]
 
     def table(self) -> pl.DataFrame:
         """The index as a table: one row per ECG, null where unknown; `sex` is 1 for female."""
         import polars as pl
 
-        texts = self.texts()
-        sex = self.index["sex"].astype(float)
-        columns = {
-            "ecg_id": self.ids.tolist(),
-            "patient_id": [text["patient_id"] or None for text in texts],
-            "recorded_at": pl.Series(self.index["recorded_at"].astype("datetime64[us]")),
-            "age": pl.Series(self.index["age"].astype(float), nan_to_null=True, dtype=pl.Float64),
-            "sex": pl.Series(np.where(sex < 0, np.nan, sex), nan_to_null=True, dtype=pl.Float64),
-            "waveform": pl.Series(self.index["waveform"].astype(np.uint64), dtype=pl.UInt64),
-            "source": [text["source"] for text in texts],
-            "device": [text["device"] or None for text in texts],
-            "flags": pl.Series(self.index["flags"].astype(np.int64), dtype=pl.Int64),
-            "file_rate": pl.Series(self.index["file_rate"].astype(float), dtype=pl.Float64),
-        }
+        index = self.index
+        sex = index["sex"].astype(float)
         return pl.DataFrame(
-            columns,
-            schema_overrides={
-                "patient_id": pl.String,
-                "device": pl.String,
-                "ecg_id": pl.String,
-                "source": pl.String,
-            },
+            {
+                "ecg_id": pl.Series(self.ids, dtype=pl.String),
+                **self._text_columns(),
+                "recorded_at": pl.Series(index["recorded_at"].astype("datetime64[us]")),
+                "age": pl.Series(index["age"].astype(float), nan_to_null=True, dtype=pl.Float64),
+                "sex": pl.Series(np.where(sex < 0, np.nan, sex), nan_to_null=True, dtype=pl.Float64),
+                "waveform": pl.Series(index["waveform"].astype(np.uint64), dtype=pl.UInt64),
+                "flags": pl.Series(index["flags"].astype(np.int64), dtype=pl.Int64),
+                "file_rate": pl.Series(index["file_rate"].astype(float), dtype=pl.Float64),
+                "mains_uv": pl.Series(index["mains_uv"].astype(float), nan_to_null=True, dtype=pl.Float64),
+                "wander_uv": pl.Series(index["wander_uv"].astype(float), nan_to_null=True, dtype=pl.Float64),
+            }
         )
 
-    def rejects(self) -> list[dict[str, Any]]:
-        """Files that were not taken: source, reason and what was wrong."""
-        path = self.path / REJECTS
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []  # a torn last line is not one
-        return [json.loads(line) for line in lines]
+    def _text_columns(self) -> dict[str, pl.Series]:
+        """patient_id, source, device, site and format of all rows."""
+        import polars as pl
+
+        if len(self) == 0:
+            return {name: pl.Series(name, [], dtype=pl.String) for name in TEXTS}
+        table = pl.read_csv(
+            self.log.bytes("text").tobytes(),
+            has_header=False,
+            new_columns=list(TEXTS),
+            separator=SEPARATOR,
+            quote_char=None,
+            schema_overrides=[pl.String] * len(TEXTS),
+        )
+        return {name: table[name] for name in TEXTS}
+
+    def rejects(self) -> list[dict[str, str]]:
+        """Files, or ECGs in them, that were not taken: source, reason and what was wrong."""
+        return [json.loads(line) for line in self.log.bytes("rejects").tobytes().splitlines()]
 
     def reject_counts(self) -> dict[str, int]:
-        """How many files were not taken, by reason."""
-        counts: dict[str, int] = {}
-        for row in self.rejects():
-            counts[row["reason"]] = counts.get(row["reason"], 0) + 1
-        return dict(sorted(counts.items()))
+        """How many were not taken, by reason."""
+        return dict(sorted(Counter(row["reason"] for row in self.rejects()).items()))
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the contents, independent of the order in which files came."""
+        """Digest of the contents, independent of the order in which files came, and of the codec."""
         hasher = blake2b(digest_size=8)
         order, ordered = self._sorted
         hasher.update(f"{self.rate} {self.samples}".encode())
-        hasher.update(ordered.astype("S16").tobytes())
+        hasher.update(ordered.tobytes())
         hasher.update(np.ascontiguousarray(self.index["waveform"][order]).tobytes())
         return hasher.hexdigest()
+
+
+def _numbers(ids: list[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """The digests that ids show, and which of them are ids at all."""
+    good = np.array([len(one) == 16 and set(one) <= HEX for one in ids], bool)
+    digits = "".join(one if ok else "0" * 16 for one, ok in zip(ids, good.tolist(), strict=True))
+    return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64), good
 
 
 def _sex(code: int) -> Sex | None:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import blake2b
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
+from precordial.archive.details import Details
+from precordial.archive.find import check_sources, count_files, find_files
+from precordial.archive.layout import CodecName, Manifest, Rules, Windows, read_manifest
+from precordial.archive.reading import FileReading
+from precordial.archive.spool import Place, Results, Slot, Spool, put
+from precordial.archive.taken import Rejected, SourceFile, Taken
+from precordial.archive.writer import ArchiveWriter
+from precordial.ecg import SECONDS
+from precordial.errors import ArchiveError
+from precordial.processes import AHEAD, in_order
 
-from precordial.archive.layout import Manifest, read_manifest
-from precordial.archive.writer import ArchiveWriter, Key, Rejected, Taken, to_units
-from precordial.ecg import SECONDS, normalise
-from precordial.errors import ArchiveError, PrecordialError, UnusableEcg
-from precordial.formats import find_reader, read_ecg
-from precordial.processes import in_order
+if TYPE_CHECKING:
+    from precordial.archive.pseudonyms import Pseudonyms
 
 CHUNK = 16  # files a worker takes at a time: large enough to hide the hand-over, small enough to share evenly
+LARGE = 32 << 20  # bytes from which on a file is asked whether it holds so many ECGs that it is read in spans
+
+Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class IngestSummary:
     Attributes:
         added: ECGs put into the archive.
         skipped: files that an earlier call had finished.
-        rejected: files not taken, by reason (see `precordial.errors.REASONS`).
+        rejected: files, or ECGs in them, not taken, by reason (see `precordial.errors.REASONS`).
         total: ECGs in the archive now.
         seconds: how long it took.
     """
@@ -43,8 +51,23 @@ class IngestSummary:
     seconds: float = 0.0
 
 
-Job = tuple[Path, Key]
-ReadOne = Callable[[Job], Taken | Rejected]
+class Preset(Protocol):
+    """What a data set's own tables know of its recordings."""
+
+    def wanted(self, name: str) -> bool:
+        """Whether a file is to be read."""
+
+    def __call__(self, source: str) -> Details | None:
+        """What is known of the ECG from a source; None: nothing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file, or a span of one, with its key; and, with the last span, the key of the whole file."""
+
+    file: SourceFile
+    key: int
+    whole: int | None = None
 
 
 def ingest(
@@ -52,7 +75,12 @@ def ingest(
     archive: str | Path,
     *,
     rate: int | None = None,
-    rules: Literal["paper", "authors-code"] | None = None,
+    rules: Rules | None = None,
+    windows: Windows | None = None,
+    codec: CodecName | None = None,
+    preset: Preset | None = None,
+    pseudonymise: str | Path | None = None,
+    engine: Engine = "local",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> IngestSummary:
@@ -60,15 +88,22 @@ def ingest(
 
     A file that is no ECG, or an ECG that cannot be used, goes to the archive's rejects with its reason.
     A second call goes on where the first ended; files that are in the archive, or in its rejects, are not
-    opened again. The result does not depend on the number of workers, nor on interruptions.
+    opened again unless their size or time changed. The result does not depend on the number of workers, nor on
+    interruptions.
 
     Args:
         sources: files or folders, searched recursively.
         archive: folder of the archive; made if absent.
-        rate: Hz of the archive, 500 or 100; every ECG is resampled to it where it differs, and ten seconds are kept.
-            None: what an archive has that is there already, 500 for a new one.
-        rules: by which files are rejected; None: as the archive's, "paper" for a new one. The authors' code also
+        rate: Hz of the archive, 500 or 100; every ECG is resampled to it where it differs.
+            None, here and below: what an archive has that is there already; 500 for a new one.
+        rules: by which files are rejected; "paper" for a new archive. The authors' code also
             rejects a file for a faulty Median beat, and squeezes a recording of any length into ten seconds.
+        windows: whether a longer recording gives its first ten seconds ("first", for a new archive), or every ten.
+        codec: "raw", the default, or "pco": about a quarter of the size, and slower to read.
+        preset: what a public set's own tables know, and which of its files are to be read; see
+            `precordial.datasets.load_preset`.
+        pseudonymise: the key file; see `precordial.archive.pseudonyms`. Made if absent.
+        engine: "local": processes of this machine; "ray": a Ray cluster that sees the same folders.
         workers: processes; by default one per core. Call `ingest` with more than one from under
             ``if __name__ == "__main__":``, as any program that starts processes.
         progress: called with (files done, files in all).
@@ -77,110 +112,120 @@ def ingest(
         An `IngestSummary`.
 
     Raises:
-        ArchiveError: no files at a source, another process writes to the archive, or the archive has another rate.
+        ArchiveError: no files at a source, another process writes to the archive, or it was made by other settings.
         PrecordialError: a worker process was killed; what is in the archive stays.
     """
-    started = time.monotonic()
-    paths = [sources] if isinstance(sources, str | Path) else list(sources)
-    jobs = list(find_files([Path(path) for path in paths], archive=Path(archive)))
-    old = read_manifest(Path(archive)) if (Path(archive) / "archive.json").exists() else Manifest()
-    rate, rules = rate or old.rate, rules or old.rules
+    started, folder = time.monotonic(), Path(archive)
+    paths = [Path(path) for path in ([sources] if isinstance(sources, str | Path) else sources)]
+    check_sources(paths)
+    total = count_files(paths, archive=folder) if progress else 0
+    old = read_manifest(folder) if (folder / "archive.json").exists() else Manifest()
+    rate = rate or old.rate
     if rate not in (500, 100):
         raise ArchiveError(f"an archive has 500 or 100 Hz, not {rate}", remedy="give one of them as rate")
-    added = 0
-    rejected: dict[str, int] = {}
-    with ArchiveWriter(Path(archive), rate=rate, samples=rate * SECONDS, rules=rules) as writer:
-        todo = [job for job in jobs if job[1] not in writer.keys]
-        skipped = done = len(jobs) - len(todo)
-        read = partial(read_one, rate=rate, authors=rules == "authors-code")
-        with closing(_work(todo, read, workers or os.cpu_count() or 1)) as chunks:
-            for results in chunks:
-                for result in results:
-                    if isinstance(result, Taken):
-                        result = writer.add(result)
+    names = None
+    if pseudonymise:
+        from precordial.archive.pseudonyms import Pseudonyms
+
+        names = Pseudonyms.open(Path(pseudonymise), archive=folder)
+    wanted = Manifest(
+        rate=rate,
+        samples=rate * SECONDS,
+        rules=rules or old.rules,
+        windows=windows or old.windows,
+        codec=codec or old.codec,
+        key=names.fingerprint if names else "",
+    )
+    next(find_files(paths, archive=folder))  # an archive is not made for nothing
+    with ArchiveWriter(folder, wanted, before_commit=names.save if names else None) as writer:
+        reading = FileReading(writer.manifest, names.secret if names else b"")
+        files = find_files(paths, archive=folder)
+        if preset:
+            files = (file for file in files if preset.wanted(file.name))
+        todo = Todo(files, reading, writer)
+        done, added, rejected = 0, 0, dict[str, int]()
+        with closing(_read(todo, reading, folder, engine, workers or os.cpu_count() or 1)) as read:
+            for job, results in read:
+                for result in writer.add(job.key, [_finish(result, preset, names) for result in results]):
                     if isinstance(result, Rejected):
-                        writer.reject(result)
                         rejected[result.reason] = rejected.get(result.reason, 0) + 1
                     else:
                         added += 1
-                done += len(results)
+                if job.whole is not None:
+                    writer.add(job.whole, [])
+                done += job.whole is not None or job.file.span is None
                 if progress:
-                    progress(done, len(jobs))
+                    progress(todo.skipped + done, total)
         writer.commit()
-        total = writer.count
-    return IngestSummary(added, skipped, dict(sorted(rejected.items())), total, time.monotonic() - started)
+        held = writer.count
+    return IngestSummary(added, todo.skipped, dict(sorted(rejected.items())), held, time.monotonic() - started)
 
 
-def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Iterator[Job]:
-    """Every file to read, sorted by name within its source, with the key by which it is known again.
+class Todo:
+    """The files that are still to be read, found as they are asked for.
 
-    Data files of a WFDB header belong to the header, and a header kept as ``.orig`` beside its mended form is
-    left alone. Hidden files and the archive itself are not looked at.
+    Attributes:
+        skipped: files that were finished already, so far.
     """
-    for source in sources:
-        if not source.exists():
-            raise ArchiveError("there is no such file or folder", file=source, remedy="check the path")
-        found = False
-        for folder, folders, names in os.walk(source) if source.is_dir() else [_single(source)]:
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            if archive is not None and Path(folder).resolve().is_relative_to(archive.resolve()):
-                folders.clear()
+
+    def __init__(self, files: Iterable[SourceFile], reading: FileReading, writer: ArchiveWriter) -> None:
+        self.skipped = 0
+        self._files, self._reading, self._finished = files, reading, writer.finished
+
+    def __iter__(self) -> Iterator[Job]:
+        for file in self._files:
+            key = self._reading.key(file)
+            if key in self._finished:
+                self.skipped += 1
                 continue
-            present = set(names)
-            for name in sorted(names):
-                stem, _, suffix = name.rpartition(".")
-                of_header = suffix in ("dat", "mat") and f"{stem}.hea" in present
-                if name.startswith(".") or of_header or (suffix == "orig" and stem in present):
-                    continue
-                found = True
-                path = Path(folder, name)
-                status = path.stat()
-                relative = path.relative_to(source if source.is_dir() else source.parent).as_posix()
-                yield path, (relative, status.st_size, status.st_mtime_ns)
-        if not found:
-            raise ArchiveError("the folder holds no files", file=source, remedy="give the folder with the ECG files")
+            spans = self._reading.spans(file) if file.size >= LARGE else [file]
+            keys = [self._reading.key(span) for span in spans]
+            last = len(spans) - 1
+            for k, (span, own) in enumerate(zip(spans, keys, strict=True)):
+                if own not in self._finished or k == last:
+                    yield Job(span, own, key if span.span and k == last else None)
 
 
-def _single(path: Path) -> tuple[str, list[str], list[str]]:
-    return str(path.parent), [], [path.name]
+def _finish(result: Taken | Rejected, preset: Preset | None, names: Pseudonyms | None) -> Taken | Rejected:
+    """Put in what the set's tables know, and put out what tells who it is."""
+    if isinstance(result, Taken):
+        details = preset(result.source) if preset else None
+        ecg = details.applied_to(result.ecg) if details else result.ecg
+        result = replace(result, ecg=names.ecg(ecg, result.source) if names else ecg)
+    return replace(result, source=names.source(result.source)) if names else result
 
 
-def read_one(job: Job, *, rate: int, authors: bool = False) -> Taken | Rejected:
-    """Read, check and normalise one file; any fault becomes a reject."""
-    path, key = job
+def _read(
+    todo: Iterable[Job], reading: FileReading, folder: Path, engine: Engine, workers: int
+) -> Generator[tuple[Job, Results]]:
+    """What comes of each file, in the order of the files."""
+    jobs = iter(todo)
+    first = list(islice(jobs, CHUNK * 2 * workers))
+    jobs = chain(first, jobs)
+    if workers == 1 or len(first) < CHUNK * 2 * workers:  # starting processes takes longer than a few files
+        for job in jobs:
+            yield job, reading.read(job.file)
+        return
+    spool = Spool(folder / ".spool", AHEAD * workers + 2, CHUNK * reading.manifest.ecg_bytes)
     try:
-        ecg_id = content_id(path)
-        read = read_ecg(path, strict=authors)
-        ecg = normalise(read, rate=rate, samples=rate * SECONDS, squeeze=authors)
-    except UnusableEcg as error:
-        return Rejected(error.reason, error.problem, key)
-    except PrecordialError as error:
-        return Rejected("unreadable", error.problem, key)
-    except OSError as error:
-        return Rejected("unreadable", f"the system could not read it ({error.strerror})", key)
-    except Exception as error:
-        # A fault of the reader. Among 840 000 files one must not stop the run; its name is in the rejects.
-        return Rejected("unreadable", f"the reader failed on it ({type(error).__name__})", key)
-    units, uv_per_unit, flags = to_units(ecg)
-    bare = replace(ecg, signal=np.empty((0, 0), np.float32), leads=())
-    return Taken(ecg_id, units, uv_per_unit, flags, bare, read.rate, key)
+        chunks = ((chunk, spool.slot(k)) for k, chunk in enumerate(_chunks(jobs)))
+        with closing(in_order(partial(_read_chunk, reading=reading), chunks, workers)) as done:
+            for chunk in done:
+                for job, results, places in chunk:
+                    yield job, spool.get(results, places)
+    finally:
+        spool.remove()
 
 
-def content_id(path: Path) -> str:
-    """Id of an ECG: 16 hex digits of the digest of its files' bytes (a WFDB record has two)."""
-    reader = find_reader(path)
-    hasher = blake2b(digest_size=8)
-    for file in (path, *(reader.companions(path) if reader else ())):
-        hasher.update(file.read_bytes())
-    return hasher.hexdigest()
+def _chunks(jobs: Iterator[Job]) -> Iterator[list[Job]]:
+    while chunk := list(islice(jobs, CHUNK)):
+        yield chunk
 
 
-def _read_chunk(jobs: list[Job], read: ReadOne) -> list[Taken | Rejected]:
-    return [read(job) for job in jobs]
-
-
-def _work(jobs: list[Job], read: ReadOne, workers: int) -> Generator[list[Taken | Rejected]]:
-    """Results in the order of the jobs, a chunk at a time."""
-    chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
-    few = len(chunks) < 2 * workers  # starting processes takes longer than a few files
-    return in_order(partial(_read_chunk, read=read), chunks, 1 if few else workers)
+def _read_chunk(work: tuple[list[Job], Slot], reading: FileReading) -> list[tuple[Job, Results, list[Place]]]:
+    jobs, slot = work
+    results = [reading.read(job.file) for job in jobs]
+    bare, places = put([result for one in results for result in one], slot)
+    taken = iter(zip(bare, places, strict=True))
+    parts = [list(islice(taken, len(one))) for one in results]
+    return [(job, [r for r, _ in part], [p for _, p in part]) for job, part in zip(jobs, parts, strict=True)]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from precordial.archive.archive import Archive
-from precordial.archive.layout import ROW, row_crc, waveform_digest
+from precordial.archive.layout import LOGGED, read_manifest, shard_path
+from precordial.archive.log import read_log
+from precordial.errors import ArchiveError
 
 
 @dataclass(frozen=True)
@@ -17,39 +20,63 @@ class Verification:
 
     Attributes:
         ecgs: ECGs looked at.
-        damaged: ids of ECGs whose samples or index row do not match their checksum.
-        torn: index rows of an interrupted write; the next ingest cuts them, and nothing acknowledged is lost.
+        damaged: ids of ECGs whose samples do not match their digest.
+        faults: what else is damaged, one line each.
+        torn: bytes of an interrupted write; the next ingest cuts them, and nothing acknowledged is lost.
     """
 
     ecgs: int
     damaged: tuple[str, ...]
+    faults: tuple[str, ...]
     torn: int
 
     @property
     def ok(self) -> bool:
-        """Whether every ECG is as it was written."""
-        return not self.damaged
+        """Whether everything is as it was written."""
+        return not self.damaged and not self.faults
 
 
-def verify(archive: Archive, *, progress: Callable[[int, int], None] | None = None) -> Verification:
-    """Check every ECG's samples and index row against their checksums.
+def verify(path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+    """Compare everything in an archive with its digests: manifest, commits, index, texts, rejects and samples.
 
     Args:
-        archive: an opened archive.
+        path: folder of the archive.
         progress: called with (ECGs done, ECGs in all).
+
+    Raises:
+        ArchiveError: there is no archive.
     """
-    damaged = []
-    n = len(archive)
-    texts = archive.text_bytes
-    for k in range(n):
-        row = archive.index[k]
-        at, length = int(row["text_at"]), int(row["text_length"])
-        units = archive.units(np.array([k]))[0]
-        good = row_crc(row, texts[at : at + length].tobytes()) == int(row["crc"])
-        if not (good and waveform_digest(units) == int(row["waveform"])):
-            damaged.append(row["ecg_id"].decode(errors="replace"))
-        if progress and (k % 256 == 255 or k == n - 1):
-            progress(k + 1, n)
-    index = archive.path / "index.bin"
-    held = index.stat().st_size // ROW.itemsize if index.exists() else 0
-    return Verification(n, tuple(damaged), held - n)
+    folder = Path(path)
+    if not (folder / "archive.json").is_file():
+        read_manifest(folder)  # says that there is none
+    try:
+        manifest, log = read_manifest(folder), read_log(folder)
+    except ArchiveError as error:  # without these two nothing else can be told apart
+        return Verification(0, (), (str(error),), 0)
+    faults = {}
+    for name in LOGGED:
+        try:
+            log.bytes(name)
+        except ArchiveError as error:
+            faults[name] = str(error)
+    if "rows" in faults:  # where the samples lie is not known then
+        return Verification(log.count, (), tuple(faults.values()), log.torn)
+    archive, damaged = Archive(folder), []
+    for k in range(len(archive)):
+        try:
+            archive.units(np.array([k]))
+        except ArchiveError:
+            damaged.append(str(archive.ids[k]))
+        if progress and (k % 256 == 255 or k == len(archive) - 1):
+            progress(k + 1, len(archive))
+    torn = log.torn + sum(_behind(log.path(name), log.end(name)) for name in LOGGED)
+    if len(archive):
+        last = archive.index[-1]
+        shard = shard_path(folder, (len(archive) - 1) // manifest.shard, manifest.codec)
+        torn += _behind(shard, int(last["signal_at"]) + int(last["signal_length"]))
+    return Verification(len(archive), tuple(damaged), tuple(faults.values()), torn)
+
+
+def _behind(path: Path, end: int) -> int:
+    """Bytes of a file behind its valid end."""
+    return max(path.stat().st_size - end, 0) if path.exists() else 0

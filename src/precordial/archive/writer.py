@@ -4,131 +4,73 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest
 
 from precordial import __version__
+from precordial.archive.known import Digests
 from precordial.archive.layout import (
     COMMIT,
-    REJECTS,
+    COMMITS,
+    LOGGED,
+    RECORD,
     ROW,
     Manifest,
-    make_row,
+    damaged,
     pack_text,
     read_manifest,
-    read_rows,
+    record_crc,
     shard_path,
-    waveform_digest,
 )
-from precordial.ecg import Ecg, Flag
+from precordial.archive.log import Log, read_log
+from precordial.archive.taken import Rejected, Taken
 from precordial.errors import ArchiveError
 from precordial.files import append_durably, hold_folder, write_atomic
-
-Rules = Literal["paper", "authors-code"]
-Key = tuple[str, int, int]  # source file, size, modification time: how a finished file is known again
-
-
-@dataclass(frozen=True)
-class Taken:
-    """An ECG ready to be stored.
-
-    Attributes:
-        ecg_id: 16 hex digits.
-        units: (8, samples) int16.
-        uv_per_unit: µV of one unit.
-        flags: see `Flag`.
-        ecg: the rest of what the file said; its signal is not looked at.
-        file_rate: Hz in the file.
-        key: how the file is known again.
-    """
-
-    ecg_id: str
-    units: NDArray[np.int16]
-    uv_per_unit: float
-    flags: Flag
-    ecg: Ecg
-    file_rate: float
-    key: Key
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A file that is not taken: a reason of `precordial.errors.REASONS`, and what was wrong."""
-
-    reason: str
-    problem: str
-    key: Key
-
-
-def to_units(ecg: Ecg) -> tuple[NDArray[np.int16], float, Flag]:
-    """An ECG's samples as 16-bit integers.
-
-    The file's own integers are kept where all leads share one gain and nothing was resampled; else one
-    unit is 1 µV.
-
-    Returns:
-        (8, samples) int16, µV per unit, and the flags (`Flag.CLIPPED` where 16 bits did not suffice).
-    """
-    microvolts = ecg.signal.astype(np.float64) * 1000
-    scale = ecg.uv_per_unit or 1.0
-    units = microvolts / scale
-    whole = np.rint(units)
-    if scale != 1.0 and np.abs(units - whole).max() > 0.01:  # leads derived by halves are no longer integers
-        scale, whole = 1.0, np.rint(microvolts)
-    clipped = np.clip(whole, -32768, 32767)
-    flags = ecg.flags | (Flag.CLIPPED if (clipped != whole).any() else Flag(0))
-    return clipped.astype(np.int16), scale, flags
 
 
 class ArchiveWriter:
     """The one process that may append to an archive; a context manager.
 
+    What is queued takes memory for one commit, whatever the size of the archive; besides, each ECG and each file ever
+    taken costs the eight bytes of its digest.
+
     Args:
         path: folder of the archive, made if absent.
-        rate, samples: of a new archive, or what an existing one must have.
-        rules: by which files are rejected, likewise.
+        wanted: settings of a new archive, or what an existing one must have.
+        before_commit: called before anything is acknowledged.
 
     Raises:
-        PrecordialError: another process is writing, or the archive has another rate or length.
+        PrecordialError: another process is writing, the archive has other settings, or it is damaged.
     """
 
-    def __init__(self, path: Path, *, rate: int, samples: int, rules: Rules = "paper") -> None:
-        self.path = path
+    def __init__(self, path: Path, wanted: Manifest, *, before_commit: Callable[[], None] | None = None) -> None:
+        self.path, self._before_commit = path, before_commit
         (path / "signals").mkdir(parents=True, exist_ok=True)
         self._lock = hold_folder(path, "writing to this archive")
+        self._shard: tuple[int, int] | None = None  # number and file descriptor of the shard that grows
         try:
             if not (path / "archive.json").exists():
-                manifest = Manifest(rate=rate, samples=samples, rules=rules, made_by=f"precordial {__version__}")
-                write_atomic(path / "archive.json", manifest.model_dump_json(indent=1) + "\n")
+                made = wanted.model_copy(update={"made_by": f"precordial {__version__}"})
+                write_atomic(path / "archive.json", made.text())
             self.manifest = read_manifest(path)
-            if (self.manifest.rate, self.manifest.samples) != (rate, samples):
-                raise ArchiveError(
-                    f"the archive holds {self.manifest.samples} samples at {self.manifest.rate} Hz, "
-                    f"not {samples} at {rate} Hz",
-                    file=path,
-                    remedy="an archive keeps the rate of its creation: use another folder for another rate",
-                )
-            if self.manifest.rules != rules:
-                raise ArchiveError(
-                    f"files were taken into this archive by the rules '{self.manifest.rules}', not '{rules}'",
-                    file=path,
-                    remedy="use another folder for other rules",
-                )
-            self._cut_torn_tail()
-            self.keys = self._known_keys()
+            check_settings(path, self.manifest, wanted)
+            log = read_log(path)
+            rows = log.bytes("rows").view(ROW)
+            self._count, self._ends = len(rows), {name: log.end(name) for name in LOGGED}
+            self._signal_end = _cut_torn_tail(log, self.manifest)
+            self._ids = Digests(rows["ecg_id"])
+            self.finished = Digests(log.bytes("files").view("<u8"))
         except BaseException:
             self._lock.close()
             raise
-        self._signals: list[NDArray[np.int16]] = []
-        self._rows: list[bytes] = []
-        self._text = b""
-        self._rejects: list[bytes] = []
-        self._committing = False
+        self._queued: dict[str, list[bytes]] = {name: [] for name in LOGGED}
+        self._queued_rows = 0
+        self._whole = True  # whether what is queued and what is written fit together
 
     def __enter__(self) -> Self:
         return self
@@ -137,10 +79,12 @@ class ArchiveWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            # A commit that Ctrl-C broke off is not made again, or it would stand there twice; its tail will be cut.
-            if (kind is None or issubclass(kind, KeyboardInterrupt)) and not self._committing:
+            # What Ctrl-C broke off in the middle stays a torn tail; the next writer cuts it.
+            if (kind is None or issubclass(kind, KeyboardInterrupt)) and self._whole:
                 self.commit()
         finally:
+            if self._shard is not None:
+                os.close(self._shard[1])
             self._lock.close()
 
     @property
@@ -148,101 +92,164 @@ class ArchiveWriter:
         """ECGs acknowledged so far."""
         return self._count
 
-    def add(self, taken: Taken) -> Taken | Rejected:
-        """Queue one ECG; the next `commit` acknowledges it. One whose content is there already comes back rejected."""
-        if taken.ecg_id in self._ids:
-            return Rejected("duplicate", "an ECG with the same content is already in the archive", taken.key)
-        ecg = taken.ecg
-        texts = {
-            "patient_id": ecg.patient_id,
-            "source": taken.key[0],
-            "device": ecg.device,
-            "format": ecg.source,
-        }
-        text = pack_text(texts)
-        row = make_row(
-            self._text_size + len(self._text),
-            text,
-            ecg_id=taken.ecg_id.encode(),
-            waveform=waveform_digest(taken.units),
-            recorded_at=np.datetime64("NaT") if ecg.recorded_at is None else np.datetime64(ecg.recorded_at, "s"),
-            uv_per_unit=taken.uv_per_unit,
-            age=np.nan if ecg.age is None else ecg.age,
-            sex=-1 if ecg.sex is None else int(ecg.sex == "female"),
-            flags=int(taken.flags),
-            file_rate=taken.file_rate,
-            file_size=taken.key[1],
-            file_time=taken.key[2],
-        )
-        self._signals.append(taken.units)
-        self._rows.append(row.tobytes())
-        self._text += text
-        self._ids.add(taken.ecg_id)
-        self.keys.add(taken.key)
-        if len(self._rows) >= COMMIT:
-            self.commit()
-        return taken
+    def add(self, file_key: int, results: Iterable[Taken | Rejected]) -> list[Taken | Rejected]:
+        """Queue all that came of one file; a later `commit` acknowledges it, in whole or not at all.
 
-    def reject(self, rejected: Rejected) -> None:
-        """Queue one file that is not taken."""
-        source, size, modified = rejected.key
-        row = {
-            "source": source,
-            "reason": rejected.reason,
-            "problem": rejected.problem,
-            "size": size,
-            "time": modified,
-        }
-        self._rejects.append(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        self.keys.add(rejected.key)
-        if len(self._rejects) >= COMMIT:
+        Args:
+            file_key: digest by which the file is known again (`finished`).
+            results: its ECGs; or why there are none.
+
+        Returns:
+            What was done: an ECG whose content is in the archive already comes back rejected.
+        """
+        self._whole = False
+        done = [self._put(result, file_key) for result in results]
+        self.finished.add(file_key)
+        self._queued["files"].append(np.uint64(file_key).tobytes())
+        self._whole = True
+        if len(self._queued["files"]) >= COMMIT or self._queued_rows >= COMMIT:
             self.commit()
+        return done
+
+    def _put(self, result: Taken | Rejected, file_key: int) -> Taken | Rejected:
+        if isinstance(result, Taken):
+            if result.ecg_id not in self._ids:
+                self._put_ecg(result, file_key)
+                return result
+            problem = "an ECG with the same content is already in the archive"
+            result = Rejected(result.source, "duplicate", problem)
+        row = {"source": result.source, "reason": result.reason, "problem": result.problem}
+        self._queued["rejects"].append(json.dumps(row, ensure_ascii=False).encode(errors="surrogateescape") + b"\n")
+        return result
+
+    def _put_ecg(self, taken: Taken, file_key: int) -> None:
+        ecg, data = taken.ecg, memoryview(taken.data)
+        text = pack_text(
+            {
+                "patient_id": ecg.patient_id,
+                "source": taken.source,
+                "device": ecg.device,
+                "site": ecg.site,
+                "format": ecg.source,
+            }
+        )
+        shard, first = divmod(self._count + self._queued_rows, self.manifest.shard)
+        if first == 0:
+            self._signal_end = 0
+        row = np.array(
+            (
+                taken.ecg_id,
+                taken.waveform,
+                file_key,
+                np.datetime64("NaT", "s") if ecg.recorded_at is None else np.datetime64(ecg.recorded_at, "s"),
+                taken.uv_per_unit,
+                self._signal_end,
+                self._ends["text"],
+                data.nbytes,
+                len(text),
+                int(ecg.flags),
+                -1 if ecg.sex is None else int(ecg.sex == "female"),
+                np.nan if ecg.age is None else ecg.age,
+                taken.file_rate,
+                taken.mains_uv,
+                taken.wander_uv,
+            ),
+            ROW,
+        )
+        self._write_signal(shard, data)
+        self._signal_end += data.nbytes
+        self._queued["rows"].append(row.tobytes())
+        self._queued["text"].append(text)
+        self._ends["text"] += len(text)
+        self._queued_rows += 1
+        self._ids.add(taken.ecg_id)
+
+    def _write_signal(self, shard: int, data: memoryview) -> None:
+        """Append to a shard at once, so that memory holds no signals; the commit makes them durable."""
+        if self._shard is None or self._shard[0] != shard:
+            if self._shard is not None:
+                os.fsync(self._shard[1])
+                os.close(self._shard[1])
+            path = shard_path(self.path, shard, self.manifest.codec)
+            self._shard = (shard, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666))
+        rest = data.cast("B")
+        while rest:  # the system may take less than it is given, on a disk that fills up
+            rest = rest[os.write(self._shard[1], rest) :]
 
     def commit(self) -> None:
         """Put everything queued on disk; when this returns, a kill cannot lose it."""
-        self._committing = True
-        if self._rejects:
-            append_durably(self.path / REJECTS, b"".join(self._rejects))
-            self._rejects = []
-        if self._rows:
-            self._commit_rows()
-        self._committing = False
+        if not self._queued["files"]:
+            return
+        self._whole = False
+        if self._before_commit:
+            self._before_commit()
+        if self._shard is not None:
+            os.fsync(self._shard[1])
+        values = {}
+        for name, file in LOGGED.items():
+            data = b"".join(self._queued[name])
+            if data:
+                append_durably(self.path / file, data)
+            if name != "text":  # which is counted as it is queued, since the rows say where it lies
+                self._ends[name] += len(data)
+            values[f"{name}_digest"] = xxh3_64_intdigest(data)
+        values |= {f"{name}_end": end for name, end in self._ends.items()}
+        record = np.array(tuple(values.get(name, 0) for name in RECORD.names or ()), RECORD)
+        record["crc"] = record_crc(record.tobytes())
+        append_durably(self.path / COMMITS, record.tobytes())
+        self._count += self._queued_rows
+        self._queued, self._queued_rows = {name: [] for name in LOGGED}, 0
+        self._whole = True
 
-    def _commit_rows(self) -> None:
-        start, size = self._count, self.manifest.shard
-        for shard in range(start // size, (start + len(self._rows) - 1) // size + 1):
-            first, last = max(start, shard * size) - start, (shard + 1) * size - start
-            data = np.stack(self._signals[first:last]).astype("<i2", copy=False)
-            append_durably(shard_path(self.path, shard), data.tobytes())
-        append_durably(self.path / "text.bin", self._text)
-        append_durably(self.path / "index.bin", b"".join(self._rows))
-        self._count += len(self._rows)
-        self._text_size += len(self._text)
-        self._signals, self._rows, self._text = [], [], b""
 
-    def _cut_torn_tail(self) -> None:
-        rows = read_rows(self.path, self.manifest)
-        self._count = len(rows)
-        self._text_size = int(rows[-1]["text_at"]) + int(rows[-1]["text_length"]) if len(rows) else 0
-        self._ids = set(rows["ecg_id"].astype("U16").tolist())
-        size, ecg_bytes = self.manifest.shard, self.manifest.ecg_bytes
-        _truncate(self.path / "index.bin", self._count * ROW.itemsize)
-        _truncate(self.path / "text.bin", self._text_size)
-        for path in sorted((self.path / "signals").glob("*.i16")):
-            held = min(max(self._count - int(path.stem) * size, 0), size)
-            _truncate(path, held * ecg_bytes)
-        rejects = self.path / REJECTS
-        if rejects.exists():
-            _truncate(rejects, rejects.read_bytes().rfind(b"\n") + 1)
+def check_settings(path: Path, manifest: Manifest, wanted: Manifest) -> None:
+    """Refuse to mix ECGs that were taken by different settings.
 
-    def _known_keys(self) -> set[Key]:
-        from precordial.archive.archive import Archive
+    Raises:
+        ArchiveError: the archive has others than are wanted.
+    """
+    problem = ""
+    if (manifest.rate, manifest.samples) != (wanted.rate, wanted.samples):
+        problem = f"the archive holds {manifest.samples} samples at {manifest.rate} Hz, "
+        problem += f"not {wanted.samples} at {wanted.rate} Hz"
+    elif manifest.rules != wanted.rules:
+        problem = f"files were taken into this archive by the rules '{manifest.rules}', not '{wanted.rules}'"
+    elif manifest.windows != wanted.windows:
+        kept = {"first": "the first ten seconds of each recording", "every": "every ten seconds of a recording"}
+        problem = f"the archive holds {kept[manifest.windows]}, not {kept[wanted.windows]}"
+    elif manifest.codec != wanted.codec:
+        problem = f"the archive stores its ECGs by the codec '{manifest.codec}', not '{wanted.codec}'"
+    elif manifest.key != wanted.key:
+        problem = "the archive is pseudonymised by another key" if manifest.key else "the archive is not pseudonymised"
+        problem += "" if wanted.key else ", and no key is given"
+    if problem:
+        raise ArchiveError(problem, file=path, remedy="use another folder: an archive keeps its first settings")
 
-        archive = Archive(self.path)
-        sources = [text["source"] for text in archive.texts()]
-        sizes, times = archive.index["file_size"].tolist(), archive.index["file_time"].tolist()
-        known: set[Key] = set(zip(sources, sizes, times, strict=True))
-        return known | {(row["source"], row["size"], row["time"]) for row in archive.rejects()}
+
+def _cut_torn_tail(log: Log, manifest: Manifest) -> int:
+    """Cut what no commit vouches for, and return where the growing shard ends.
+
+    Raises:
+        ArchiveError: a file is shorter than its commits say, which no kill can do.
+    """
+    rows = log.bytes("rows", check=False).view(ROW)
+    held = {shard: rows[min((shard + 1) * manifest.shard, len(rows)) - 1] for shard in _shards(len(rows), manifest)}
+    ends = {shard: int(row["signal_at"]) + int(row["signal_length"]) for shard, row in held.items()}
+    sizes = {shard_path(log.folder, shard, manifest.codec): end for shard, end in ends.items()}
+    sizes |= {log.path(name): log.end(name) for name in LOGGED}
+    for path, size in sizes.items():
+        if size > (path.stat().st_size if path.exists() else 0):
+            raise damaged(path, "it is shorter than its commits say")
+    for path in (log.folder / "signals").iterdir():
+        sizes.setdefault(path, 0)
+    sizes[log.folder / COMMITS] = log.records.nbytes
+    for path, size in sizes.items():
+        _truncate(path, size)
+    return ends[max(ends)] if ends else 0
+
+
+def _shards(count: int, manifest: Manifest) -> range:
+    return range(-(-count // manifest.shard))
 
 
 def _truncate(path: Path, size: int) -> None:

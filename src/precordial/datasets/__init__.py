@@ -1,4 +1,7 @@
-"""Public ECG sets as label tables, in the shape that `precordial.cohort` takes."""
+"""Public ECG sets: label tables in the shape that `precordial.cohort` takes, presets for ingest, and downloads.
+
+`precordial.datasets.download` fetches the sets; it is imported where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from precordial.datasets.metadata import PRESETS, Preset, preset_metadata
 from precordial.datasets.ptbxl import ptbxl_table
+from precordial.datasets.set_tables import Metadata
 from precordial.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
 
 DATASETS: dict[str, Callable[[Path], pl.DataFrame]] = {"ptb-xl": ptbxl_table}
 
-__all__ = ["DATASETS", "load_dataset", "ptbxl_table"]
+__all__ = ["DATASETS", "PRESETS", "Metadata", "Preset", "load_dataset", "preset_metadata", "ptbxl_table"]
 
 
 def load_dataset(name: str, folder: str | Path) -> pl.DataFrame:

@@ -6,7 +6,6 @@ files of MUSE 9 at hand. A lead without one is read, and the ECG is flagged `Fla
 
 from __future__ import annotations
 
-import binascii
 import re
 import zlib
 from datetime import datetime
@@ -27,7 +26,7 @@ from precordial.formats.reader import (
     parse_sex,
     plausible_age,
 )
-from precordial.formats.xml import parse_xml, text
+from precordial.formats.xml import decode_base64, parse_xml, text
 
 # A ten-second file has 0.15 MB. The limit stops a bomb before it is parsed, and leaves room for half an hour.
 SIZE_LIMIT = 32 << 20
@@ -118,27 +117,32 @@ def _rate(waveform: etree._Element, path: Path) -> float:
 
 def _leads(waveform: etree._Element, path: Path) -> tuple[tuple[str, ...], NDArray[np.int16], list[float], Flag]:
     """Names, integers (leads, samples), µV per unit of each lead, and whether checksums were missing."""
-    elements = waveform.findall("LeadData")
-    names = checked_leads((text(element, "LeadID") for element in elements), path)
+    fields = [_fields(element) for element in waveform.iterfind("LeadData")]
+    names = checked_leads((one.get("LeadID", "") for one in fields), path)
     traces, flags = [], Flag(0)
-    for name, element in zip(names, elements, strict=True):
-        data, checked = _samples(element, name or "without a name", path)
+    for name, one in zip(names, fields, strict=True):
+        data, checked = _samples(one, name or "without a name", path)
         traces.append(np.frombuffer(data, "<i2"))
         flags |= Flag(0) if checked else Flag.NO_CHECKSUM
     if len({len(trace) for trace in traces}) > 1:
         raise UnusableEcg("unreadable", "its leads differ in length", file=path)
-    if len({text(element, "LeadTimeOffset") or "0" for element in elements}) > 1:
+    if len({one.get("LeadTimeOffset") or "0" for one in fields}) > 1:
         raise UnusableEcg("unsupported", "its leads were not recorded at the same time", file=path)
-    return names, np.stack(traces), [_microvolts(element, path) for element in elements], flags
+    return names, np.stack(traces), [_microvolts(one, path) for one in fields], flags
 
 
-def _samples(element: etree._Element, lead: str, path: Path) -> tuple[bytes, bool]:
+def _fields(element: etree._Element) -> dict[str, str]:
+    """The children of a lead and their texts; the first where one stands twice."""
+    return {child.tag: (child.text or "").strip() for child in reversed(element) if isinstance(child.tag, str)}
+
+
+def _samples(fields: dict[str, str], lead: str, path: Path) -> tuple[bytes, bool]:
     """The bytes of one lead, and whether there was a checksum to hold them against."""
-    if text(element, "LeadSampleSize") not in {"", "2"}:
+    if fields.get("LeadSampleSize", "") not in {"", "2"}:
         raise UnusableEcg("unsupported", f"lead {lead} is not stored in 16 bits", file=path)
     try:
-        data = binascii.a2b_base64("".join(text(element, "WaveFormData").split()), strict_mode=True)
-        crc, count = text(element, "LeadDataCRC32"), text(element, "LeadSampleCountTotal")
+        data = decode_base64(fields.get("WaveFormData"))
+        crc, count = fields.get("LeadDataCRC32"), fields.get("LeadSampleCountTotal")
         crc_matches = not crc or int(crc) == zlib.crc32(data)
         count_matches = not count or 2 * int(count) == len(data)
     except ValueError:
@@ -150,10 +154,10 @@ def _samples(element: etree._Element, lead: str, path: Path) -> tuple[bytes, boo
     return data, bool(crc)
 
 
-def _microvolts(element: etree._Element, path: Path) -> float:
+def _microvolts(fields: dict[str, str], path: Path) -> float:
     """µV per unit of one lead."""
-    per_unit = parse_number(text(element, "LeadAmplitudeUnitsPerBit"))
-    unit = _MICROVOLTS.get((text(element, "LeadAmplitudeUnits") or "MICROVOLTS").upper())
+    per_unit = parse_number(fields.get("LeadAmplitudeUnitsPerBit"))
+    unit = _MICROVOLTS.get((fields.get("LeadAmplitudeUnits") or "MICROVOLTS").upper())
     if unit is None:
         raise UnusableEcg("unsupported", "a lead is neither in microvolts nor in millivolts", file=path)
     if per_unit is None or not 1e-6 <= per_unit * unit <= 1e6:

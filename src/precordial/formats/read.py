@@ -6,11 +6,14 @@ from pathlib import Path
 
 from precordial.ecg import Ecg
 from precordial.errors import PrecordialError, UnusableEcg
+from precordial.formats.aecg import AECG
+from precordial.formats.dicom import DICOM
 from precordial.formats.muse import MUSE
+from precordial.formats.philips import PHILIPS
 from precordial.formats.reader import HEAD_BYTES, Reader
 from precordial.formats.wfdb import WFDB
 
-READERS: dict[str, Reader] = {reader.name: reader for reader in (MUSE, WFDB)}
+READERS: dict[str, Reader] = {reader.name: reader for reader in (MUSE, WFDB, DICOM, PHILIPS, AECG)}
 
 
 def read_ecg(path: str | Path, *, strict: bool = False) -> Ecg:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pybase64
 from lxml import etree
 
 from precordial.errors import UnusableEcg
 from precordial.formats.reader import read_bytes
+
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
 def parse_xml(path: Path, limit: int, tag: str) -> etree._Element:
@@ -26,9 +29,8 @@ def parse_xml(path: Path, limit: int, tag: str) -> etree._Element:
     data = read_bytes(path, limit)
     if b"<!ENTITY" in data:
         raise UnusableEcg("unreadable", "the XML declares entities, which no ECG needs", file=path)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
         raise UnusableEcg("unreadable", f"the XML is damaged or truncated at line {error.lineno}", file=path) from None
     except ValueError:  # an encoding that lxml does not know
@@ -41,3 +43,12 @@ def parse_xml(path: Path, limit: int, tag: str) -> etree._Element:
 def text(element: etree._Element, name: str) -> str:
     """The text of a child, stripped; empty where there is none."""
     return (element.findtext(name) or "").strip()
+
+
+def decode_base64(letters: str | None) -> bytes:
+    """The bytes behind base64 text, white space left out.
+
+    Raises:
+        ValueError: it is not base64 to the last letter.
+    """
+    return pybase64.b64decode((letters or "").encode().translate(None, b" \n\r\t"), validate=True)

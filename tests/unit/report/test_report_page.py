@@ -15,7 +15,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from precordial.archive.writer import ArchiveWriter, Taken, to_units
+from precordial.archive.layout import Manifest
+from precordial.archive.taken import take
+from precordial.archive.writer import ArchiveWriter
 from precordial.cohort import Cohort, age_sex_baseline
 from precordial.cohort.flow import Flow, FlowStep
 from precordial.ecg import EIGHT, Ecg
@@ -69,12 +71,11 @@ class Made:
 
 def make_archive(folder: Path, n: int) -> None:
     draw = np.random.default_rng(5)
-    with ArchiveWriter(folder, rate=100, samples=1000) as writer:
+    with ArchiveWriter(folder, Manifest(rate=100, samples=1000)) as writer:
         for k in range(n):
             signal = np.outer(draw.uniform(0.2, 1.5, 8), np.sin(np.arange(1000) / draw.uniform(5, 20)))
             ecg = Ecg(signal.astype(np.float32), rate=100, leads=EIGHT, patient_id=f"PATIENT-{k:04}", source="test")
-            units, uv, flags = to_units(ecg)
-            writer.add(Taken(f"{k:016x}", units, uv, flags, ecg, 100.0, (f"{k}", 0, k)))
+            writer.add(k, [take(ecg, ecg_id=k, source=f"{k}")])
 
 
 def make_cohort(target: int = 200, source: int = 100) -> Cohort:

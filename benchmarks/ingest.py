@@ -1,0 +1,109 @@
+"""How fast is ingest? Against a process that only parses and checks MUSE files, and against the wfdb package.
+
+    python benchmarks/ingest.py [--patients 1500] [--workers 2] [--wfdb-python PYTHON]
+
+A synthetic hospital is written twice, as GE MUSE XML and as WFDB, and read into archives beside it; its files are in
+the system's cache. The plain MUSE reader parses a file with lxml, decodes its leads and compares their checksums,
+nothing more, in one process. The wfdb package need not be installed here: another Python that has it can be given.
+Rates are the best of three; ratios are of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from lxml import etree
+
+from precordial.archive import Archive, ingest
+from precordial.twin import make_hospital
+
+WFDB = """
+import sys, time, wfdb
+names = [line.strip()[:-4] for line in sys.stdin]
+wfdb.rdrecord(names[0])
+start = time.perf_counter()
+for name in names:
+    wfdb.rdrecord(name).p_signal
+print(len(names) / (time.perf_counter() - start))
+"""
+
+
+def main() -> None:
+    """Make the hospitals, time both ways of reading, and print rates and ratios."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--patients", type=int, default=1500)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--wfdb-python", default=sys.executable)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for form, suffix in (("muse", "*.xml"), ("wfdb", "*.hea")):
+            hospital = make_hospital(options.patients, 1, Path(folder) / form, format=form)  # type: ignore[arg-type]
+            files = sorted(hospital.ecg.rglob(suffix))
+            size = sum(file.stat().st_size for file in hospital.ecg.rglob("*"))
+            for file in hospital.ecg.rglob("*.*"):
+                file.read_bytes()
+            if form == "muse":
+                plain, name = best(lambda files=files: parse(files)), "lxml alone, one process"  # type: ignore[misc]
+            else:
+                plain, name = wfdb_package(options.wfdb_python, files[:300]), "wfdb package, one process"
+            targets = (Path(folder) / f"{form}-{k}" for k in range(3))
+            ours = best(lambda: read(hospital.ecg, next(targets), options.workers))
+            again = best(lambda: read(hospital.ecg, Path(folder) / f"{form}-0", options.workers))
+            print(f"{form}: {len(files):,} files, {size / 1e6:,.0f} MB")
+            print(f"  {name:26} {plain:8,.0f} files/s")
+            print(f"  ingest, {options.workers} processes        {ours:8,.0f} files/s: {ours / plain:.2f} times")
+            print(f"  again, nothing to do       {again:8,.0f} files/s")
+
+
+def read(source: Path, archive: Path, workers: int) -> int:
+    """Ingest, and say how many files there were."""
+    done = ingest(source, archive, workers=workers)
+    assert done.total == len(Archive(archive))
+    return done.added + done.skipped + sum(done.rejected.values())
+
+
+def parse(files: list[Path]) -> int:
+    """Parse MUSE files and compare the checksums of their leads."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    wrong = 0
+    for file in files:
+        try:
+            root = etree.fromstring(file.read_bytes(), parser)
+            for lead in root.iter("LeadData"):
+                data = base64.b64decode(lead.findtext("WaveFormData") or "")
+                wrong += zlib.crc32(data) != int(lead.findtext("LeadDataCRC32") or 0)
+        except (etree.XMLSyntaxError, ValueError):  # the hospital has some damaged files
+            wrong += 1
+    assert wrong < len(files) / 20
+    return len(files)
+
+
+def wfdb_package(python: str, files: list[Path]) -> float:
+    """Records a second of the wfdb package."""
+    names = "\n".join(map(str, files))
+    done = subprocess.run([python, "-c", WFDB], input=names, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{python} has no wfdb package: pip install wfdb there, or give another by --wfdb-python")
+    return float(done.stdout)
+
+
+def best(call: Callable[[], int], times: int = 3) -> float:
+    """The highest of some rates: what a call counts, a second."""
+    rates = []
+    for _ in range(times):
+        start = time.perf_counter()
+        count = call()
+        rates.append(count / (time.perf_counter() - start))
+    return max(rates)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Which files under some folders are to be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from precordial.archive.taken import SourceFile
+from precordial.errors import ArchiveError
+
+OF_HEADER = ("dat", "mat")  # data files of a WFDB header of the same name
+
+
+def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Iterator[SourceFile]:
+    """Every file to read, sorted by name within its folder, found as it is asked for.
+
+    Data files of a WFDB header belong to the header, and a header kept as ``.orig`` beside its mended form is
+    left alone. Hidden files and the archive itself are not looked at.
+
+    Raises:
+        ArchiveError: a source is not there, or holds no files.
+    """
+    for source in sources:
+        found = False
+        base = source if source.is_dir() else source.parent
+        for folder, names, present in _folders(source, archive):
+            for name in names:
+                found = True
+                path = Path(folder, name)
+                parts = [path.stat()]
+                stem = name.removesuffix(".hea")
+                if stem != name:  # a change of the samples is a change of the record
+                    beside = [f"{stem}.{suffix}" for suffix in OF_HEADER if f"{stem}.{suffix}" in present]
+                    parts += [path.with_name(other).stat() for other in beside]
+                size, time = sum(part.st_size for part in parts), max(part.st_mtime_ns for part in parts)
+                yield SourceFile(path, path.relative_to(base).as_posix(), size, time)
+        if not found:
+            raise ArchiveError("the folder holds no files", file=source, remedy="give the folder with the ECG files")
+
+
+def count_files(sources: Sequence[Path], *, archive: Path | None = None) -> int:
+    """How many files `find_files` will find; 0 for a source that is not there."""
+    return sum(len(names) for source in sources for _, names, _ in _folders(source, archive))
+
+
+def check_sources(sources: Sequence[Path]) -> None:
+    """Raise an error for a source that is not there, before anything is made."""
+    for source in sources:
+        if not source.exists():
+            raise ArchiveError("there is no such file or folder", file=source, remedy="check the path")
+
+
+def _folders(source: Path, archive: Path | None) -> Iterator[tuple[str, list[str], set[str]]]:
+    """Each folder below a source: its path, the names to be read in it, and all of its names."""
+    walk = os.walk(source) if source.is_dir() else iter([(str(source.parent), [], [source.name])])
+    for folder, folders, names in walk:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if archive is not None and Path(folder).resolve().is_relative_to(archive.resolve()):
+            folders.clear()
+            continue
+        present = set(names)
+        yield folder, [name for name in sorted(names) if _is_read(name, present)], present
+
+
+def _is_read(name: str, present: set[str]) -> bool:
+    stem, _, suffix = name.rpartition(".")
+    of_header = suffix in OF_HEADER and f"{stem}.hea" in present
+    return not (name.startswith(".") or of_header or (suffix == "orig" and stem in present))

@@ -1,0 +1,43 @@
+"""Sets of 64-bit digests that hold millions in eight bytes each."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEW = 1 << 16  # digests kept in a Python set before they are merged into the array
+
+
+class Digests:
+    """A growing set of 64-bit digests: a sorted array, and the newest in a set of their own.
+
+    Args:
+        digests: to begin with, in any order.
+
+    >>> known = Digests(np.array([5, 3], np.uint64))
+    >>> known.add(7)
+    >>> 3 in known, 4 in known, 7 in known, len(known)
+    (True, False, True, 3)
+    """
+
+    def __init__(self, digests: NDArray[np.uint64]) -> None:
+        self._sorted = np.unique(digests)
+        self._new: set[int] = set()
+
+    def __contains__(self, digest: int) -> bool:
+        if digest in self._new:
+            return True
+        at = int(np.searchsorted(self._sorted, np.uint64(digest)))
+        return at < len(self._sorted) and int(self._sorted[at]) == digest
+
+    def __len__(self) -> int:
+        return len(self._sorted) + len(self._new)
+
+    def add(self, digest: int) -> None:
+        """Add one."""
+        if digest in self:
+            return
+        self._new.add(digest)
+        if len(self._new) >= NEW:
+            self._sorted = np.union1d(self._sorted, np.fromiter(self._new, np.uint64, len(self._new)))
+            self._new.clear()

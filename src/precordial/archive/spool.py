@@ -1,0 +1,91 @@
+"""Signals from worker processes to the one that writes, through a mapped file: no pickling, no pipe."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from precordial.archive.taken import Rejected, Taken
+
+Results = list[Taken | Rejected]
+Place = tuple[int, int] | None  # first byte and length of a result's signal; None: it is in the result
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A part of the spool that one chunk of files has for itself: a file, its first byte there, and its bytes."""
+
+    path: Path
+    start: int
+    size: int
+
+
+def put(results: Results, slot: Slot) -> tuple[Results, list[Place]]:
+    """Move signals into a slot as far as they fit; called by a worker, whose life is that of the spool.
+
+    Returns:
+        The results without these signals, and where they lie.
+    """
+    memory, at = _worker_map(slot.path), slot.start
+    bare, places = Results(), list[Place]()
+    for result in results:
+        place = None
+        if isinstance(result, Taken):
+            data = memoryview(result.data).cast("B")
+            if at + len(data) <= slot.start + slot.size:
+                memory[at : at + len(data)] = data
+                place, result = (at, len(data)), replace(result, data=b"")
+                at += len(data)
+        bare.append(result)
+        places.append(place)
+    return bare, places
+
+
+@cache
+def _worker_map(path: Path) -> mmap.mmap:
+    return _map(path)
+
+
+def _map(path: Path) -> mmap.mmap:
+    with path.open("r+b") as file:
+        return mmap.mmap(file.fileno(), 0)
+
+
+class Spool:
+    """A file of equal slots, which the processes of one machine see as memory.
+
+    It lies in the archive's folder, since shared memory proper is often limited to a few MB in containers.
+
+    Args:
+        path: of the file, which is made, and remade where a kill left it.
+        slots: how many chunks may be at work, or done and not yet written.
+        size: bytes of each slot.
+    """
+
+    def __init__(self, path: Path, slots: int, size: int) -> None:
+        self.path, self.slots, self.size = path, slots, size
+        path.unlink(missing_ok=True)
+        with path.open("wb") as file:  # written, or a disk that fills up would kill who writes to the map
+            for _ in range(slots):
+                file.write(bytes(size))
+        self._memory = memoryview(_map(path))
+
+    def slot(self, number: int) -> Slot:
+        """The slot of chunk number `number`; it is free again when that chunk's results are written."""
+        return Slot(self.path, number % self.slots * self.size, self.size)
+
+    def get(self, results: Results, places: Sequence[Place]) -> Results:
+        """The results with their signals again, which stay valid until their slot is used again."""
+        return [
+            replace(result, data=self._memory[place[0] : place[0] + place[1]])
+            if place and isinstance(result, Taken)
+            else result
+            for result, place in zip(results, places, strict=True)
+        ]
+
+    def remove(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
