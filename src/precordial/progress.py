@@ -68,6 +68,10 @@ class ConsoleWatcher(Watcher):
         """Move the bar of ECGs that are checked."""
         self._advance("checking ECGs", done, total, "ECGs")
 
+    def downloaded(self, done: int, total: int, unit: str) -> None:
+        """Move the bar of what is fetched."""
+        self._advance("downloading", done, total, unit)
+
     def run_begins(self, number: int, total: int, run: TrainingRun) -> None:
         """Say which training begins."""
         self.note(f"training {number} of {total}: {run.describe()}")

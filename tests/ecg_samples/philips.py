@@ -117,7 +117,7 @@ def make_philips_xml(
     text = base64.b64encode(data).decode()
     lines = "\n".join(text[at : at + 76] for at in range(0, len(text), 76))
     count = len(next(iter(traces.values())))
-    duration = f"{1000 * count / float(rate):g}" if duration is None else duration
+    duration = f"{1000 * count / float(rate):.10g}" if duration is None else duration
     old = version == "1.03"
 
     def tag(name: str, value: str | None) -> str:
@@ -131,6 +131,7 @@ def make_philips_xml(
         + tag("signaloffset", offset)
         + tag("signalsigned", "True")
         + tag("numberchannelsallocated", str(len(traces)))
+        + tag("leadset", "STD-12" if old else None)
     )
     if old:
         method = f'compressflag="{compressed}" compressmethod="{"XLI" if compressed else ""}"'

@@ -5,7 +5,7 @@ Run in an environment of its own, since `ecgdatakit` (48 MB) is no dependency of
     python -m venv /tmp/oracle && /tmp/oracle/bin/pip install "ecgdatakit>=2,<3"
     /tmp/oracle/bin/python tests/golden/make_philips_aecg.py ../shared/data/formats
 
-Only numbers are kept, no recordings: of each lead a digest, the sum, and the value of every 500th sample.
+Only numbers are kept, no recordings: of each lead the first samples and a digest of all.
 """
 
 import hashlib
@@ -40,8 +40,7 @@ def numbers(path: Path, parser: type) -> dict[str, object]:
         "sex": record.patient.sex,
         "device": record.recording.device.model,
         "sha256": {lead: hashlib.sha256(trace.tobytes()).hexdigest() for lead, trace in units.items()},
-        "sum": {lead: int(trace.sum()) for lead, trace in units.items()},
-        "every_500th": {lead: trace[::500].tolist() for lead, trace in units.items()},
+        "first": {lead: trace[:3].tolist() for lead, trace in units.items()},
     }
 
 

@@ -1,17 +1,19 @@
-"""Makes wfdb.json: what PhysioNet's own `wfdb` package reads from real records, and a format 212 file it wrote.
+"""Makes wfdb.json: what PhysioNet's own `wfdb` package reads from real records, from files that it wrote in format 212,
+and from random bytes in every format of integers.
 
 Run in an environment of its own, since `wfdb` is no dependency of the project:
 
     python -m venv /tmp/wfdbvenv && /tmp/wfdbvenv/bin/pip install wfdb
     /tmp/wfdbvenv/bin/python tests/golden/make_wfdb.py ../shared/data
 
-Only numbers are kept, no recordings. The records of format 212 are random walks, so they are kept whole.
+Only numbers are kept, no recordings. What is random is kept whole.
 `wfdb` does not read the date form of the Challenges' record lines; it is given a copy of the header without it.
 """
 
 import base64
 import hashlib
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -35,6 +37,9 @@ RECORDS = [
     "cinc2021/ptb/S0001.hea",
     "cinc2021/ptb-xl/HR00599.hea",
 ]
+
+# Bytes of a value in each format.
+BYTES = {8: 1, 16: 2, 24: 3, 32: 4, 61: 2, 80: 1, 160: 2, 212: 1.5, 310: 4 / 3, 311: 4 / 3}
 
 
 def numbers(record: wfdb.Record) -> dict[str, object]:
@@ -91,6 +96,32 @@ def written_212(signals: int, samples: int, scratch: Path) -> dict[str, object]:
     }
 
 
+def random_bytes(storage: int, signals: int, samples: int, scratch: Path) -> dict[str, object]:
+    """A data file of random bytes, and what `wfdb` reads from it; checksums are of what it reads."""
+    draw = np.random.default_rng(storage)
+    data = bytearray(draw.bytes(math.ceil(signals * samples * BYTES[storage] / 4) * 4))
+    if storage == 311:  # the two highest bits of four bytes are not used; wfdb takes one of them for the last number's
+        data[3::4] = bytes(byte & 0x3F for byte in data[3::4])
+    name = f"bytes_{storage}"
+    (scratch / f"{name}.dat").write_bytes(data)
+
+    def header(checksums: list[int]) -> str:
+        lines = [f"{name} {signals} 500 {samples}"]
+        for i, checksum in enumerate(checksums):
+            gain = f"{100 * (i + 1)}({-7 * i})/mV"
+            lines.append(f"{name}.dat {storage} {gain} 0 0 {1000 * i - 500} {checksum} 0 V{i + 1}")
+        return "\n".join(lines) + "\n"
+
+    (scratch / f"{name}.hea").write_text(header([0] * signals))
+    digital = wfdb.rdrecord(str(scratch / name), physical=False).d_signal.astype(np.int64)
+    return {
+        "format": storage,
+        "header": header([int(total) % 65536 for total in digital.sum(axis=0)]),
+        "data": base64.b64encode(data).decode(),
+        "digital": digital.T.tolist(),
+    }
+
+
 def main() -> None:
     """Write wfdb.json beside this script."""
     data = Path(sys.argv[1])
@@ -99,6 +130,7 @@ def main() -> None:
         golden = {
             "made_by": f"tests/golden/make_wfdb.py with wfdb {wfdb.__version__}",
             "records": {name: numbers(read(data / name, scratch)) for name in RECORDS},
+            "bytes": [random_bytes(storage, 3, 101, scratch) for storage in BYTES],
             "packed": [written_212(*size, scratch) for size in ((2, 40), (3, 33), (1, 21))],
         }
     Path(__file__).with_name("wfdb.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from precordial.ecg import Ecg, canonical_lead
+from precordial.ecg import Ecg, Flag, canonical_lead
 from precordial.formats import read_ecg
 
 GOLDEN = json.loads(Path(__file__).with_name("wfdb.json").read_text())
@@ -48,3 +48,22 @@ def test_format_212_written_by_wfdb(golden: dict[str, Any], tmp_path: Path) -> N
     baselines = 1024 - 1024 * np.arange(len(golden["leads"]))
     expected = (np.array(golden["digital"]) - baselines[:, None]) / 200
     assert np.array_equal(ecg.signal, expected.astype(np.float32))
+
+
+MISSING = {8: None, 24: -(2**23), 32: -(2**31), 80: -128, 212: -2048, 310: -512, 311: -512}
+
+
+@pytest.mark.parametrize("golden", GOLDEN["bytes"], ids=lambda golden: f"format {golden['format']}")
+def test_random_bytes_in_every_format(golden: dict[str, Any], tmp_path: Path) -> None:
+    """Also that the samples' sums match the checksums, which are of what `wfdb` read; and that the lowest value of a
+    format stands for a missing sample, which of 300 random ones happens to those of few bits only."""
+    name = f"bytes_{golden['format']}"
+    (tmp_path / f"{name}.hea").write_text(golden["header"])
+    (tmp_path / f"{name}.dat").write_bytes(base64.b64decode(golden["data"]))
+    ecg = read_ecg(tmp_path / name)
+    digital = np.array(golden["digital"])
+    expected = (digital - [[0], [-7], [-14]]) / [[100], [200], [300]]
+    missing = digital == MISSING.get(golden["format"], -(2**15))
+    assert np.array_equal(ecg.signal, np.where(missing, 0, expected).astype(np.float32))
+    assert ecg.flags == (Flag.MISSING_SAMPLES if missing.any() else Flag(0))
+    assert (ecg.rate, ecg.leads) == (500, ("V1", "V2", "V3"))

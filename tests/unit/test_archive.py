@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from precordial.archive import Archive, ingest, verify
+from precordial.archive import Archive, Verification, convert, ingest, verify
 from precordial.archive.layout import COMMITS, LOGGED, RECORD, CodecName, Manifest
 from precordial.archive.taken import Rejected, Taken, take, to_units
 from precordial.archive.writer import ArchiveWriter
@@ -341,3 +343,84 @@ def test_the_authors_rules_squeeze_and_look_at_the_median(tmp_path: Path, muse_x
     flags = {row["source"]: Flag(row["flags"]) for row in Archive(tmp_path / "authors").table().to_dicts()}
     assert Flag.RESAMPLED in flags["long.xml"]
     assert Flag.CROPPED not in flags["long.xml"]
+
+
+def test_a_converted_archive_has_the_same_ecgs_rejects_and_files(tmp_path: Path) -> None:
+    folder_of_records(tmp_path / "ecg", 40)
+    (tmp_path / "ecg" / "notes.txt").write_text("nothing to see")
+    ingest(tmp_path / "ecg", tmp_path / "raw", rate=100, workers=1)
+    convert(tmp_path / "raw", tmp_path / "pco", codec="pco", workers=2)
+    convert(tmp_path / "pco", tmp_path / "back", codec="raw", workers=1)
+    raw, pco, back = (Archive(tmp_path / name) for name in ("raw", "pco", "back"))
+    assert pco.digest == raw.digest
+    assert raw.table().equals(pco.table())
+    assert raw.rejects() == pco.rejects()
+    np.testing.assert_array_equal(pco.units(np.arange(40)), raw.units(np.arange(40)))
+    for name in ("text.bin", "index.bin", "rejects.jsonl", "signals/00000.i16"):
+        assert (tmp_path / "back" / name).read_bytes() == (tmp_path / "raw" / name).read_bytes()
+    assert ingest(tmp_path / "ecg", tmp_path / "pco", workers=1).skipped == 41
+    assert verify(tmp_path / "pco").ok
+    with pytest.raises(ArchiveError, match="there is something here already"):
+        convert(tmp_path / "raw", tmp_path / "pco", codec="pco")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_damaged_archive_is_not_converted(tmp_path: Path) -> None:
+    fill(tmp_path / "a", range(2))
+    path = tmp_path / "a" / "signals" / "00000.i16"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+    with pytest.raises(ArchiveError, match="the samples of ECG"):
+        convert(tmp_path / "a", tmp_path / "b", codec="pco")
+    assert not (tmp_path / "b").exists()
+
+
+def test_changed_files_are_seen_also_where_only_the_samples_changed(tmp_path: Path) -> None:
+    folder_of_records(tmp_path / "ecg", 3)
+    ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1)
+    data = tmp_path / "ecg" / "00" / "rec0001.dat"
+    os.utime(data, ns=(1, data.stat().st_mtime_ns + 10**9))
+    again = ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1)
+    assert (again.skipped, again.rejected) == (2, {"duplicate": 1})
+
+
+def test_every_ten_seconds_of_a_long_recording(tmp_path: Path) -> None:
+    units = np.random.default_rng(0).integers(-500, 500, (8, 3500)).astype(np.int16)
+    wfdb_record(tmp_path / "ecg" / "long", units)
+    ingest(tmp_path / "ecg", tmp_path / "first", rate=100, workers=1)
+    summary = ingest(tmp_path / "ecg", tmp_path / "every", rate=100, windows="every", workers=1)
+    assert (summary.added, summary.rejected) == (3, {})
+    every, first = Archive(tmp_path / "every"), Archive(tmp_path / "first")
+    np.testing.assert_array_equal(every.units(np.arange(3)), units[:, :3000].reshape(8, 3, 1000).swapaxes(0, 1))
+    assert every.table()["source"].to_list() == ["long.hea", "long.hea@10", "long.hea@20"]
+    assert first.ids[0] == every.ids[0]
+    assert [Flag.CROPPED in Flag(flags) for flags in every.index["flags"]] == [False] * 3
+    assert Flag.CROPPED in Flag(int(first.index["flags"][0]))
+    assert ingest(tmp_path / "ecg", tmp_path / "every").skipped == 1
+    with pytest.raises(ArchiveError, match="holds every ten seconds of a recording, not the first ten seconds of each"):
+        ingest(tmp_path / "ecg", tmp_path / "every", windows="first")
+
+
+def test_a_full_disk_stops_ingest_and_what_was_acknowledged_is_intact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system takes a part of what it is given, and then nothing."""
+    fill(tmp_path / "a", range(3))
+    left, whole_write = 20_000, os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal left
+        if left == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done = whole_write(descriptor, data[:left])
+        left -= done
+        return done
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(OSError, match="No space left"):
+        fill(tmp_path / "a", range(3, 8))
+    monkeypatch.undo()
+    assert len(Archive(tmp_path / "a")) == 3
+    assert verify(tmp_path / "a").ok
+    fill(tmp_path / "a", range(3, 8))
+    assert len(Archive(tmp_path / "a")) == 8
+    assert verify(tmp_path / "a") == Verification(8, (), (), 0)

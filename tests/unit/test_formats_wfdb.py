@@ -154,6 +154,90 @@ def test_format_212(signals: int, samples: int, tmp_path: Path, wfdb_record: Rec
     assert np.array_equal(ecg.signal, (digital / 200).astype(np.float32))
 
 
+def stored_record(folder: Path, storage: int, data: bytes, samples: int | str, lines: str) -> Path:
+    """A record of one signal."""
+    (folder / "a.dat").write_bytes(data)
+    (folder / "a.hea").write_text(f"a 1 500 {samples}\na.dat {storage} {lines}\n")
+    return folder / "a.hea"
+
+
+@pytest.mark.parametrize(
+    ("storage", "lowest", "highest"),
+    [
+        (16, b"\x00\x80", b"\xff\x7f"),
+        (24, b"\x00\x00\x80", b"\xff\xff\x7f"),
+        (32, b"\x00\x00\x00\x80", b"\xff\xff\xff\x7f"),
+        (61, b"\x80\x00", b"\x7f\xff"),
+        (80, b"\x00", b"\xff"),
+        (160, b"\x00\x00", b"\xff\xff"),
+        (212, b"\x00\xf8\xff", b"\xff\x77\xff"),  # the second value is -1, then 2047
+        (310, b"\x00\x04\xfe\x07", b"\xfe\x03\xfe\x07"),
+        (311, b"\x00\x02\x00\x00", b"\xff\x01\x00\x00"),
+    ],
+)
+def test_the_lowest_value_of_a_format_is_a_missing_sample(
+    storage: int, lowest: bytes, highest: bytes, tmp_path: Path
+) -> None:
+    bits = {16: 16, 24: 24, 32: 32, 61: 16, 80: 8, 160: 16, 212: 12, 310: 10, 311: 10}[storage]
+    ecg = read_ecg(stored_record(tmp_path, storage, highest, 1, "4(-3)/mV"))
+    assert ecg.signal[0, 0] == np.float32((2 ** (bits - 1) - 1 + 3) / 4)
+    assert not ecg.flags & Flag.MISSING_SAMPLES
+    ecg = read_ecg(stored_record(tmp_path, storage, lowest, 1, "4(-3)/mV"))
+    assert (ecg.signal[0, 0], ecg.flags) == (0, Flag.MISSING_SAMPLES | Flag.NO_CHECKSUM)
+
+
+def test_32_bits_are_exact_until_they_are_millivolts(tmp_path: Path) -> None:
+    """Values and a baseline near 2^31, which float32 could not tell apart, differ by single units."""
+    values = np.array([2**31 - 1, 2**31 - 2, 2**31 - 3, -(2**31) + 1], "<i4")
+    header = stored_record(tmp_path, 32, values.tobytes(), 4, f"10({2**31 - 4})/mV")
+    assert read_ecg(header).signal.tolist() == [[pytest.approx(x) for x in (0.3, 0.2, 0.1, -429496728.3)]]
+    assert reason(stored_record(tmp_path, 32, values.tobytes(), 4, f"10({2**31})/mV")) == "unreadable"
+    assert reason(stored_record(tmp_path, 16, values.tobytes(), 4, f"10({2**23})/mV")) == "unreadable"
+
+
+def test_format_8_begins_with_the_initial_value(tmp_path: Path) -> None:
+    steps = np.array([0, 5, -128, 127], "i1").tobytes()
+    assert read_ecg(stored_record(tmp_path, 8, steps, 4, "1/mV 8 0 -300 0 0 II")).signal.tolist() == [
+        [-300, -295, -423, -296]
+    ]
+    assert read_ecg(stored_record(tmp_path, 8, steps, 4, "1(0)/mV 8 40")).signal[0, 0] == 40  # by default the zero
+    assert read_ecg(stored_record(tmp_path, 8, steps, 4, "1/mV 8 0 -300 64222 0 II")).flags == Flag(0)
+    assert reason(stored_record(tmp_path, 8, steps, 4, "1/mV 8 0 -300 64223 0 II")) == "bad-checksum"
+    assert reason(stored_record(tmp_path, 8, steps, 4, "1/mV 8 0 9999999999 0 0 II")) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("storage", "held"),
+    [
+        (8, [0, 1, 2, 3, 4, 5]),
+        (16, [0, 0, 1, 1, 2, 2]),
+        (24, [0, 0, 0, 1, 1, 1, 2]),
+        (32, [0, 0, 0, 0, 1, 1]),
+        (212, [0, 0, 1, 2, 2, 3, 4]),
+        (310, [0, 0, 1, 1, 3, 3, 4, 4, 6]),
+        (311, [0, 0, 1, 2, 3, 3, 4, 5, 6]),
+    ],
+)
+def test_how_many_values_so_many_bytes_hold(storage: int, held: list[int], tmp_path: Path) -> None:
+    """What the file does not hold is not made up, and the last values are read from an incomplete pack."""
+    for size, count in enumerate(held):
+        data = bytes([0x11] * size)
+        assert reason(stored_record(tmp_path, storage, data, count + 1, "1/mV")) == "unreadable"
+        if count:
+            whole = read_ecg(stored_record(tmp_path, storage, data + bytes([0x11] * 9), count, "1/mV")).signal
+            assert np.array_equal(read_ecg(stored_record(tmp_path, storage, data, count, "1/mV")).signal, whole)
+
+
+def test_a_recording_of_hours_is_refused(tmp_path: Path) -> None:
+    header = stored_record(tmp_path, 80, b"", 1 << 25, "1/mV")
+    with (tmp_path / "a.dat").open("wb") as file:
+        file.truncate(1 << 25)
+    assert reason(header) == "unsupported"
+    with (tmp_path / "a.dat").open("wb") as file:
+        file.truncate(1 << 27)
+    assert reason(header) == "unsupported"
+
+
 @pytest.mark.parametrize(("storage", "missing"), [("16", -32768), ("212", -2048)])
 def test_missing_samples(storage: str, missing: int, tmp_path: Path, wfdb_record: Record) -> None:
     digital = np.array([[10, missing, 30], [-10, 20, missing]], np.int16)
@@ -203,7 +287,8 @@ def test_lengths(tmp_path: Path, wfdb_record: Record) -> None:
         ("record 2 500", "record/3 2 500", "unsupported"),
         ("dat 16 ", "dat 16x4 ", "unsupported"),
         ("dat 16 ", "dat 16:2 ", "unsupported"),
-        ("dat 16 ", "dat 80 ", "unsupported"),
+        ("dat 16 ", "dat 508 ", "unsupported"),
+        ("dat 16 ", "dat 524 ", "unsupported"),
         ("/mV", "/mmHg", "unsupported"),
         ("0 II", "0 I", "unreadable"),  # lead I twice
         ("record 2 500", "record 3 500", "unreadable"),
@@ -221,8 +306,9 @@ def test_what_is_refused(old: str, new: str, expected: str, tmp_path: Path, wfdb
 
 
 def test_what_is_unsupported_says_what_to_do(tmp_path: Path, wfdb_record: Record) -> None:
-    header = change(wfdb_record(tmp_path, DIGITAL), "dat 16 ", "dat 310 ")
-    with pytest.raises(UnusableEcg, match=r"record\.hea: storage format 310; rewrite the record in format 16"):
+    header = change(wfdb_record(tmp_path, DIGITAL), "dat 16 ", "dat 516 ")
+    says = r"record\.hea: storage format 516, which is compressed by FLAC; rewrite the record in format 16 with WFDB's"
+    with pytest.raises(UnusableEcg, match=says):
         read_ecg(header)
 
 
@@ -281,3 +367,13 @@ def test_age_and_sex(
 )
 def test_patient_id(comments: list[str], patient_id: str | None, tmp_path: Path, wfdb_record: Record) -> None:
     assert read_ecg(wfdb_record(tmp_path, DIGITAL, comments=comments)).patient_id == patient_id
+
+
+def test_a_mat_file_without_its_header(tmp_path: Path) -> None:
+    matrix = tmp_path / "A0001.mat"
+    matrix.write_bytes(b"\x1e\0\0\0\x02\0\0\0\x04\0\0\0\0\0\0\0\x04\0\0\0val\0" + bytes(16))
+    with pytest.raises(UnusableEcg, match=r"A0001\.mat: its header A0001\.hea is missing; put the header") as caught:
+        read_ecg(matrix)
+    assert caught.value.reason == "unreadable"
+    (tmp_path / "A0001.hea").write_text("a header that names another file")
+    assert reason(matrix) == "not-an-ecg"

@@ -19,6 +19,7 @@ ORDER = [
     "files",
     "processes",
     "ecg",
+    "quality",
     "watcher",
     "evaluation",
     "formats",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest
 
 from precordial.archive.codecs import CODECS
 from precordial.archive.layout import (
@@ -25,7 +26,6 @@ from precordial.archive.layout import (
     read_manifest,
     shard_path,
     unpack_text,
-    waveform_digest,
 )
 from precordial.archive.log import read_log
 from precordial.ecg import Ecg, Flag, Sex
@@ -127,13 +127,15 @@ class Archive:
         rows = np.asarray(rows)
         out = np.empty((len(rows), *self.manifest.shape), np.int16)
         index, size, decode = self.index, self.manifest.shard, CODECS[self.manifest.codec].decode
-        starts, lengths = index["signal_at"][rows].tolist(), index["signal_length"][rows].tolist()
-        digests = index["waveform"][rows].tolist()
-        for i, row in enumerate(rows.tolist()):
+        shards, digest = self._shards, xxh3_64_intdigest
+        starts, digests = index["signal_at"][rows], index["waveform"][rows].tolist()
+        ends = (starts + index["signal_length"][rows]).tolist()
+        flat = out.reshape(len(rows), self.manifest.shape[0] * self.manifest.shape[1]).view(np.uint8)
+        for to, row, start, end, wanted in zip(flat, rows.tolist(), starts.tolist(), ends, digests, strict=True):
             try:
-                decode(self._shards[row // size][starts[i] : starts[i] + lengths[i]], out[i])
-                good = waveform_digest(out[i]) == digests[i]
-            except (ValueError, IndexError):
+                decode(shards[row // size][start:end], to)
+                good = digest(to.data) == wanted
+            except ValueError:
                 good = False
             if not good:
                 raise damaged(
@@ -180,9 +182,14 @@ class Archive:
         """The file that the ECG of a row comes from."""
         return unpack_text(self._line(row))["source"]
 
+    @cached_property
+    def _text(self) -> NDArray[np.uint8]:
+        """The texts of all rows, unchecked."""
+        return self.log.bytes("text", check=False)
+
     def _line(self, row: int) -> bytes:
         """The texts of one row, whose commit alone is checked."""
-        data, at = self.log.bytes("text", check=False), int(self.index["text_at"][row])
+        data, at = self._text, int(self.index["text_at"][row])
         if self.log.wrong_blocks("text", data, around=at):
             raise damaged(self.log.path("text"), f"the texts of ECG {self.ids[row]} do not match their digest")
         return data[at : at + int(self.index["text_length"][row])].tobytes()

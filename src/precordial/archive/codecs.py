@@ -21,20 +21,20 @@ class Codec:
 
     Attributes:
         encode: integers (leads, samples) int16 into bytes.
-        decode: bytes into integers, written into an array of (leads, samples) int16. Raises ValueError for bytes
-            that are damaged; some damage gives other integers, which the ECG's digest then shows.
+        decode: bytes into the bytes of the integers, written into an array that has just their number. Raises
+            ValueError for bytes that are damaged; some damage gives other integers, which the ECG's digest then shows.
     """
 
     encode: Callable[[NDArray[np.int16]], Bytes]
-    decode: Callable[[NDArray[np.uint8], NDArray[np.int16]], None]
+    decode: Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]
 
 
 def _encode_raw(units: NDArray[np.int16]) -> Bytes:
     return np.ascontiguousarray(units, "<i2").reshape(-1).view(np.uint8).data
 
 
-def _decode_raw(data: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
-    np.copyto(out.reshape(-1).view(np.uint8), data)
+def _decode_raw(data: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    out[:] = data
 
 
 @cache
@@ -55,13 +55,13 @@ def _encode_pco(units: NDArray[np.int16]) -> Bytes:
     return data
 
 
-def _decode_pco(data: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
+def _decode_pco(data: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     standalone, _ = _pco()
     try:
-        progress = standalone.simple_decompress_into(data.tobytes(), out.reshape(-1))
+        progress = standalone.simple_decompress_into(data.tobytes(), out.view(np.int16))
     except Exception as error:  # pcodec raises RuntimeError, and panics of Rust arrive as others
         raise ValueError("the compressed bytes are damaged") from error
-    if progress.n_processed != out.size:
+    if 2 * progress.n_processed != out.size:
         raise ValueError("the compressed bytes hold too few samples")
 
 

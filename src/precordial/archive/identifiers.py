@@ -1,7 +1,7 @@
 """What in an ECG file tells who it is: names, ids, dates and addresses, whatever the format.
 
-This serves the proof that none of it is in an archive (`precordial.archive.privacy`). It looks wider than the readers do,
-and also into files that no reader takes. It may name things that identify nobody; it must not miss what does.
+This serves the proof that none of it is in an archive (`precordial.archive.privacy`). It looks wider than the readers
+do, and also into files that no reader takes. It may name things that identify nobody; it must not miss what does.
 """
 
 from __future__ import annotations
@@ -41,9 +41,12 @@ _SCP_NAMES, _SCP_IDS, _SCP_DATES = (0, 1, 3, 20, 21, 22), (2,), (5, 25)  # tags 
 def identifiers(path: Path) -> set[Identifier]:
     """What in a file, and in its name, tells who it is.
 
-    XML is searched for elements and attributes that name, number or locate persons, WFDB headers for their comments, DICOM
-    for names, ids, addresses and dates, SCP-ECG for its section of patient data. Other files, and damaged ones as far as
-    they are, give their names only.
+    XML is searched for elements and attributes that name, number or locate persons, WFDB headers for their comments,
+    DICOM for names, ids, addresses and dates, SCP-ECG for its section of patient data. Other files, and damaged ones as
+    far as they are, give their names only.
+
+    Raises:
+        UnusableEcg: a DICOM file, and pydicom is not installed.
     """
     found = {("file", path.name.partition(".")[0])}
     try:

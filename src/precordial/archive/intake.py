@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from precordial.archive.archive import Archive
+from precordial.archive.cluster import parts
+from precordial.archive.copying import copy_into
 from precordial.archive.details import Details
 from precordial.archive.find import check_sources, count_files, find_files
 from precordial.archive.layout import CodecName, Manifest, Rules, Windows, read_manifest
@@ -30,6 +34,7 @@ CHUNK = 16  # files a worker takes at a time: large enough to hide the hand-over
 LARGE = 32 << 20  # bytes from which on a file is asked whether it holds so many ECGs that it is read in spans
 
 Engine = Literal["local", "ray"]
+Finish = Callable[[Taken | Rejected], Taken | Rejected]
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def ingest(
         windows: whether a longer recording gives its first ten seconds ("first", for a new archive), or every ten.
         codec: "raw", the default, or "pco": about a quarter of the size, and slower to read.
         preset: what a public set's own tables know, and which of its files are to be read; see
-            `precordial.datasets.load_preset`.
+            `precordial.datasets.preset_metadata`.
         pseudonymise: the key file; see `precordial.archive.pseudonyms`. Made if absent.
         engine: "local": processes of this machine; "ray": a Ray cluster that sees the same folders.
         workers: processes; by default one per core. Call `ingest` with more than one from under
@@ -143,22 +148,60 @@ def ingest(
         if preset:
             files = (file for file in files if preset.wanted(file.name))
         todo = Todo(files, reading, writer)
-        done, added, rejected = 0, 0, dict[str, int]()
-        with closing(_read(todo, reading, folder, engine, workers or os.cpu_count() or 1)) as read:
-            for job, results in read:
-                for result in writer.add(job.key, [_finish(result, preset, names) for result in results]):
-                    if isinstance(result, Rejected):
-                        rejected[result.reason] = rejected.get(result.reason, 0) + 1
-                    else:
-                        added += 1
-                if job.whole is not None:
-                    writer.add(job.whole, [])
-                done += job.whole is not None or job.file.span is None
-                if progress:
-                    progress(todo.skipped + done, total)
+        finish = partial(_finish, preset=preset, names=names)
+        tally = Tally(progress, total)
+        workers = workers or os.cpu_count() or 1
+        if engine == "ray":
+            _ingest_on_ray(todo, reading, writer, finish, tally, workers)
+        else:
+            with closing(_read(todo, reading, folder, workers)) as read:
+                for job, results in read:
+                    tally.results(writer.add(job.key, [finish(result) for result in results]))
+                    if job.whole is not None:
+                        writer.add(job.whole, [])
+                    tally.file(job, todo.skipped)
         writer.commit()
         held = writer.count
-    return IngestSummary(added, todo.skipped, dict(sorted(rejected.items())), held, time.monotonic() - started)
+    rejected = dict(sorted(tally.rejected.items()))
+    return IngestSummary(tally.added, todo.skipped, rejected, held, time.monotonic() - started)
+
+
+def _ingest_on_ray(
+    todo: Todo, reading: FileReading, writer: ArchiveWriter, finish: Finish, tally: Tally, workers: int
+) -> None:
+    # Beside the archive, since what lies there for a while is not pseudonymised.
+    folder = writer.path.with_name(f".{writer.path.name}.parts")
+    with closing(parts(todo, reading, folder, workers)) as made:
+        for jobs, path in made:
+            added, rejected = copy_into(writer, Archive(path), change=finish)
+            tally.added += added
+            tally.results(rejected)
+            for job in jobs:
+                if job.whole is not None:
+                    writer.add(job.whole, [])
+                tally.file(job, todo.skipped)
+
+
+class Tally:
+    """What was done so far, and who is told."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+        self.added, self.rejected, self._done = 0, Counter[str](), 0
+        self._progress, self._total = progress, total
+
+    def results(self, results: Iterable[Taken | Rejected]) -> None:
+        """Count what came of a file."""
+        for result in results:
+            if isinstance(result, Rejected):
+                self.rejected[result.reason] += 1
+            else:
+                self.added += 1
+
+    def file(self, job: Job, skipped: int) -> None:
+        """Count a file, with its last span."""
+        self._done += job.whole is not None or job.file.span is None
+        if self._progress:
+            self._progress(skipped + self._done, self._total)
 
 
 class Todo:
@@ -188,16 +231,21 @@ class Todo:
 
 def _finish(result: Taken | Rejected, preset: Preset | None, names: Pseudonyms | None) -> Taken | Rejected:
     """Put in what the set's tables know, and put out what tells who it is."""
-    if isinstance(result, Taken):
-        details = preset(result.source) if preset else None
-        ecg = details.applied_to(result.ecg) if details else result.ecg
-        result = replace(result, ecg=names.ecg(ecg, result.source) if names else ecg)
-    return replace(result, source=names.source(result.source)) if names else result
+    if preset and isinstance(result, Taken):
+        details = preset(result.source)
+        if details:
+            result.ecg = details.applied_to(result.ecg)
+        else:
+            result = Rejected(result.source, "no-patient-id", "the set's own tables do not have this recording")
+    if names and isinstance(result, Taken):
+        result.ecg = names.ecg(result.ecg, result.source)
+        result.source = names.source(result.source)
+    elif names and isinstance(result, Rejected):
+        result.source, result.problem = names.rejected(result.source, result.reason)
+    return result
 
 
-def _read(
-    todo: Iterable[Job], reading: FileReading, folder: Path, engine: Engine, workers: int
-) -> Generator[tuple[Job, Results]]:
+def _read(todo: Iterable[Job], reading: FileReading, folder: Path, workers: int) -> Generator[tuple[Job, Results]]:
     """What comes of each file, in the order of the files."""
     jobs = iter(todo)
     first = list(islice(jobs, CHUNK * 2 * workers))

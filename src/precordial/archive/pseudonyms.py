@@ -10,6 +10,8 @@ What becomes of what an ECG file says, and why:
   that would leave the calendar's years 1 to 9999 is none, and is left out.
 - **Age**: whole years; above 89 it is 90, with `Flag.AGE_ABOVE_89`.
 - **Source file**: a keyed digest, since names of files and folders often contain ids and dates.
+- **Order of the files**: `shuffled`. In the order of their names, which is often that of their dates, the neighbours of
+  an ECG would tell its date to within days, as their shifts even out. Files that are added later still come last.
 - **Site**: a code such as ``site-1a2b3c4d``, since what stands there is free text.
 - **Device**: kept if it is made of nothing but words of makers and models (`DEVICE_WORDS`), single letters and at most
   five digits, such as ``MAC55`` or ``Philips PageWriter TC70``: names given to a cart, serial numbers and dates are
@@ -30,6 +32,7 @@ import io
 import math
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -40,6 +43,7 @@ import numpy as np
 
 from precordial.archive.key_file import fingerprint, open_key, table_of
 from precordial.archive.known import Digests
+from precordial.archive.taken import SourceFile
 from precordial.ecg import Ecg, Flag
 from precordial.errors import REASONS
 from precordial.files import append_durably
@@ -144,9 +148,17 @@ class Pseudonyms:
         """Digest of a source file's name: 16 hex digits."""
         return self._digest("source", tidy(name)).hex()
 
+    def other(self, text: str) -> str:
+        """Digest of an id that is no patient's: 16 hex digits."""
+        return self._digest("id", tidy(text)).hex()
+
     def code(self, kind: str, text: str) -> str:
         """What stands for other text, such as ``site-1a2b3c4d``: the kind, and 8 hex digits."""
         return f"{kind}-{self._digest(kind, tidy(text)).hex()[:8]}"
+
+    def shuffled(self, files: Iterable[SourceFile]) -> list[SourceFile]:
+        """The files in an order that tells nothing, and is the same each time."""
+        return sorted(files, key=lambda file: self._digest("order", tidy(file.name)))
 
     def secret_digest(self, data: bytes) -> int:
         """Keyed 64-bit digest of some bytes, to be told by no one who has the bytes but not the key."""
@@ -183,6 +195,11 @@ class Pseudonyms:
         pseudonym, shift = self.patient(patient_id), self.shift(patient_id)
         self._note("patient", patient_id, pseudonym, shift)
         return pseudonym, shift
+
+    def enlist_other(self, text: str) -> str:
+        """Digest of an id that is no patient's, such as a visit's; it will be in the key table with the next `save`."""
+        self._note("id", text, self.other(text))
+        return self.other(text)
 
     def coded(self, kind: str, text: str | None) -> str | None:
         """The code of a text, which will be in the key table with the next `save`; None for no text."""

@@ -13,17 +13,11 @@ from precordial.archive.layout import Manifest
 from precordial.archive.taken import Rejected, SourceFile, Taken, take
 from precordial.ecg import SECONDS, Ecg, Flag, normalise
 from precordial.errors import PrecordialError, UnusableEcg
-from precordial.formats import find_reader, read_ecg
+from precordial.formats import Reader, find_reader, read_ecg
+from precordial.formats.reader import each_file_once, read_bytes
+from precordial.quality import assess
 
-try:
-    from precordial.quality import assess
-except ImportError:
-    from types import SimpleNamespace
-
-    def assess(*a):
-        return SimpleNamespace(flags=Flag(0), mains_uv=0.0, wander_uv=0.0)
-
-
+CONTENT_LIMIT = 1 << 30  # bytes; no recording's file is larger
 SPAN = 256  # ECGs of a file that holds several, which are read at a time and finished together
 
 
@@ -57,7 +51,8 @@ class FileReading:
     def read(self, file: SourceFile) -> list[Taken | Rejected]:
         """All that comes of a file; any fault becomes a reject."""
         try:
-            return [result for one in self._ecgs(file) for result in self._store(*one)]
+            with each_file_once():
+                return [result for one in self._ecgs(file) for result in self._store(*one)]
         except UnusableEcg as error:
             return [Rejected(file.name, error.reason, error.problem)]
         except PrecordialError as error:
@@ -70,22 +65,27 @@ class FileReading:
 
     def _ecgs(self, file: SourceFile) -> Iterator[tuple[str, int, Ecg | UnusableEcg]]:
         """Source name, id and ECG of each recording in a file."""
-        if file.span is None:
-            ecg = read_ecg(file.path, strict=self.manifest.rules == "authors-code")
-            yield file.name, self._content(file), ecg
-            return
         reader = find_reader(file.path)
+        if file.span is None and not (reader and reader.several and reader.several.count(file.path) > 1):
+            yield file.name, self._content(file, reader), self._whole(file, reader)
+            return
         if reader is None or reader.several is None:
             raise UnusableEcg("unreadable", "the file changed while it was read")
-        for name, one in reader.several.read(file.path, *file.span):
+        for name, one in reader.several.read(file.path, *(file.span or (0, SPAN))):
             digest = 0 if isinstance(one, UnusableEcg) else self._digest(name.encode() + one.signal.tobytes())
             yield f"{file.name}#{name}", digest, one
 
-    def _content(self, file: SourceFile) -> int:
+    def _whole(self, file: SourceFile, reader: Reader | None) -> Ecg:
+        """The one ECG of a file."""
+        if reader is None:
+            return read_ecg(file.path)  # says what it is not
+        strictly = reader.read_strictly if self.manifest.rules == "authors-code" else None
+        return (strictly or reader.read)(file.path)
+
+    def _content(self, file: SourceFile, reader: Reader | None) -> int:
         """Id of an ECG: digest of the bytes of its files (a WFDB record has two)."""
-        reader = find_reader(file.path)
         files = (file.path, *(reader.companions(file.path) if reader else ()))
-        return self._digest(*(path.read_bytes() for path in files))
+        return self._digest(*(read_bytes(path, CONTENT_LIMIT) for path in files))
 
     def _store(self, source: str, ecg_id: int, ecg: Ecg | UnusableEcg) -> Iterator[Taken | Rejected]:
         """One recording's first seconds, or all of its seconds in pieces."""
@@ -111,7 +111,8 @@ class FileReading:
                 whole = replace(whole, flags=whole.flags & ~Flag.CROPPED)
             quality = assess(whole.signal, whole.rate, part)
             yield take(
-                replace(whole, flags=whole.flags | quality.flags),
+                whole,
+                flags=quality.flags,
                 ecg_id=number,
                 source=name,
                 file_rate=ecg.rate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,21 +27,20 @@ def put(results: Results, slot: Slot) -> tuple[Results, list[Place]]:
     """Move signals into a slot as far as they fit; called by a worker, whose life is that of the spool.
 
     Returns:
-        The results without these signals, and where they lie.
+        The results, which are without these signals now, and where they lie.
     """
     memory, at = _worker_map(slot.path), slot.start
-    bare, places = Results(), list[Place]()
+    places = list[Place]()
     for result in results:
         place = None
         if isinstance(result, Taken):
             data = memoryview(result.data).cast("B")
             if at + len(data) <= slot.start + slot.size:
                 memory[at : at + len(data)] = data
-                place, result = (at, len(data)), replace(result, data=b"")
+                place, result.data = (at, len(data)), b""
                 at += len(data)
-        bare.append(result)
         places.append(place)
-    return bare, places
+    return results, places
 
 
 @cache
@@ -78,13 +77,11 @@ class Spool:
         return Slot(self.path, number % self.slots * self.size, self.size)
 
     def get(self, results: Results, places: Sequence[Place]) -> Results:
-        """The results with their signals again, which stay valid until their slot is used again."""
-        return [
-            replace(result, data=self._memory[place[0] : place[0] + place[1]])
-            if place and isinstance(result, Taken)
-            else result
-            for result, place in zip(results, places, strict=True)
-        ]
+        """Give results their signals again, which stay valid until their slot is used again."""
+        for result, place in zip(results, places, strict=True):
+            if place and isinstance(result, Taken):
+                result.data = self._memory[place[0] : place[0] + place[1]]
+        return results
 
     def remove(self) -> None:
         """Remove the file."""

@@ -12,8 +12,11 @@ from precordial.archive.codecs import CODECS, Bytes
 from precordial.archive.layout import CodecName, waveform_digest
 from precordial.ecg import Ecg, Flag
 
+NO_FLAG = Flag(0)
+NO_SIGNAL = np.empty((0, 0), np.float32)
 
-@dataclass(frozen=True)
+
+@dataclass(slots=True)  # not frozen: it changes hands for each ECG, and copies would take as long as reading it
 class Taken:
     """An ECG ready to be stored.
 
@@ -39,7 +42,7 @@ class Taken:
     wander_uv: float = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Rejected:
     """A file, or an ECG in it, that is not taken: a reason of `precordial.errors.REASONS`, and what was wrong."""
 
@@ -79,18 +82,19 @@ def take(
     source: str,
     file_rate: float | None = None,
     codec: CodecName = "raw",
+    flags: Flag = NO_FLAG,
     mains_uv: float = float("nan"),
     wander_uv: float = float("nan"),
 ) -> Taken:
-    """A normalised ECG as it will be stored; see `Taken` for the arguments."""
-    units, uv_per_unit, flags = to_units(ecg)
+    """A normalised ECG as it will be stored; `flags` are added to its own, and see `Taken` for the rest."""
+    units, uv_per_unit, own = to_units(ecg)
     return Taken(
         ecg_id,
         source,
         CODECS[codec].encode(units),
         waveform_digest(units),
         uv_per_unit,
-        replace(ecg, signal=np.empty((0, 0), np.float32), leads=(), flags=flags),
+        replace(ecg, signal=NO_SIGNAL, leads=(), flags=own | flags),
         ecg.rate if file_rate is None else file_rate,
         mains_uv,
         wander_uv,

@@ -92,20 +92,24 @@ class ArchiveWriter:
         """ECGs acknowledged so far."""
         return self._count
 
-    def add(self, file_key: int, results: Iterable[Taken | Rejected]) -> list[Taken | Rejected]:
+    def add(
+        self, file_key: int, results: Iterable[Taken | Rejected], *, also: Iterable[int] = ()
+    ) -> list[Taken | Rejected]:
         """Queue all that came of one file; a later `commit` acknowledges it, in whole or not at all.
 
         Args:
             file_key: digest by which the file is known again (`finished`).
             results: its ECGs; or why there are none.
+            also: keys of further files that are finished with it.
 
         Returns:
             What was done: an ECG whose content is in the archive already comes back rejected.
         """
         self._whole = False
         done = [self._put(result, file_key) for result in results]
-        self.finished.add(file_key)
-        self._queued["files"].append(np.uint64(file_key).tobytes())
+        for key in (file_key, *also):
+            self.finished.add(key)
+            self._queued["files"].append(np.uint64(key).tobytes())
         self._whole = True
         if len(self._queued["files"]) >= COMMIT or self._queued_rows >= COMMIT:
             self.commit()

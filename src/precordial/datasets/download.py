@@ -74,31 +74,31 @@ def download(
     if name not in HOMES:
         raise SettingsError(f"there is no set {name!r} to download", remedy=f"choose one of {', '.join(HOMES)}")
     home, out = HOMES[name], Path(out)
-    base_url = (base_url or home.base_url).rstrip("/")
-    transfer = Transfer(base_url, pauses=pauses, timeout=timeout, stop=threading.Event())
+    base_url, stop = (base_url or home.base_url).rstrip("/"), threading.Event()
+    transfer = Transfer(base_url, pauses=pauses, timeout=timeout, stop=stop)
+    # Without a network, the first request says so soon.
+    first = Transfer(base_url, pauses=pauses[:1], timeout=timeout, stop=stop)
     with hold_folder(out, "downloading into this folder"):
-        files = _chosen(_listing(home, base_url, out, transfer), only, home)
+        listed = _listing(home, base_url, out, first)
+        files = _chosen(listed, only, home)
         known = Known(out)
         todo = [file for file in files if not known.holds(file)]
-        _check_room(out, home, todo, len(files), connections)
-        job = _Job(home, out, transfer, known, progress, files, todo)
-        received = job.run(todo, connections)
+        _check_room(out, home, todo, len(listed), connections)
+        received = _Job(home, out, transfer, known, progress, files, todo).run(todo, connections)
     return DownloadSummary(len(received), len(files) - len(received), sum(received), time.monotonic() - started)
 
 
 def _listing(home: Home, base_url: str, out: Path, transfer: Transfer) -> list[RemoteFile]:
     part = out / f"{home.list_name}.part"
     part.unlink(missing_ok=True)
-    patient, transfer.pauses = transfer.pauses, transfer.pauses[:1]  # without a network, say so soon
     try:
         transfer.fetch(base_url + home.list_url, part)
         text = part.read_text(encoding="utf-8", errors="replace")
-        files = home.parse(text, base_url)
     finally:
-        transfer.pauses = patient
         part.unlink(missing_ok=True)
+    files = {file.name: file for file in home.parse(text, base_url) if file.name != home.list_name}
     write_atomic(out / home.list_name, text)
-    return files
+    return list(files.values())
 
 
 def _chosen(files: list[RemoteFile], only: Sequence[str], home: Home) -> list[RemoteFile]:
@@ -114,13 +114,13 @@ def _chosen(files: list[RemoteFile], only: Sequence[str], home: Home) -> list[Re
     return [file for file in files if any(fnmatchcase(file.name, pattern) for pattern in patterns)]
 
 
-def _check_room(out: Path, home: Home, todo: list[RemoteFile], count: int, connections: int) -> None:
+def _check_room(out: Path, home: Home, todo: list[RemoteFile], listed: int, connections: int) -> None:
     """Before anything is fetched; each file is checked again when its size is known."""
     sizes = sorted(file.size or 0 for file in todo)
     if home.unpacks:  # while they are unpacked, a zip and what is in it are both there
         needed = int(sum(sizes) * GROWTH) + sum(sizes[-connections:])
     else:
-        needed = sum(sizes) if home.bytes is None else home.bytes * len(todo) // count
+        needed = sum(sizes) if home.bytes is None else home.bytes * len(todo) // listed
     check_space(out, needed)
 
 

@@ -39,7 +39,7 @@ class Home:
         parse: its text and `base_url` into the files.
         always: patterns of the tables and licences, which come with every part of the set.
         bytes: about how much all files take, where the list does not say.
-        unpacks: what its ``.zip`` files are unpacked for, as a suffix; they are deleted afterwards. Empty: they are kept.
+        unpacks: what its ``.zip`` files are unpacked for, as a suffix, before they are deleted; empty: they are kept.
     """
 
     title: str
@@ -55,8 +55,6 @@ class Home:
 def parse_sums(text: str, base_url: str) -> list[RemoteFile]:
     """PhysioNet's SHA256SUMS.txt: a line for each file, its digest, a blank, its path.
 
-    Hidden files are left out.
-
     Raises:
         PrecordialError: this is no such list, or a path leads out of the folder.
     """
@@ -68,11 +66,8 @@ def parse_sums(text: str, base_url: str) -> list[RemoteFile]:
         if found is None:
             raise _no_list(row, base_url)
         name = checked_name(found[2], base_url)
-        if not any(part.startswith(".") for part in name.split("/")):
-            files.append(RemoteFile(name, f"{base_url}/{quote(name)}", "sha256", found[1].lower()))
-    if not files:
-        raise _no_list(1, base_url)
-    return files
+        files.append(RemoteFile(name, f"{base_url}/{quote(name)}", "sha256", found[1].lower()))
+    return _visible(files, base_url)
 
 
 def parse_zenodo(text: str, base_url: str) -> list[RemoteFile]:
@@ -93,9 +88,15 @@ def parse_zenodo(text: str, base_url: str) -> list[RemoteFile]:
             files.append(RemoteFile(checked_name(name, base_url), url, "md5", found[1].lower(), size))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_list(None, base_url) from None
-    if not files:
+    return _visible(files, base_url)
+
+
+def _visible(files: list[RemoteFile], base_url: str) -> list[RemoteFile]:
+    """Without hidden files: no recordings, and what is kept beside the set has such names."""
+    visible = [file for file in files if not any(part.startswith(".") for part in file.name.split("/"))]
+    if not visible:
         raise _no_list(None, base_url)
-    return files
+    return visible
 
 
 def checked_name(name: str, url: str | Path) -> str:

@@ -25,11 +25,13 @@ from precordial.errors import UnusableEcg
 from precordial.formats.reader import Reader, checked_leads, checked_rate, parse_number, parse_sex, plausible_age
 from precordial.formats.xml import parse_xml
 
-# Ten seconds of 12 leads take 0.4 MB. The limit stops a bomb before it is parsed, and leaves room for five minutes.
-SIZE_LIMIT = 16 << 20
+# Ten seconds of 12 leads take 0.4 MB. The limits stop a bomb before it is parsed (8 MB of empty elements take 240 MB
+# then) and before its sequences are read one by one; they leave room for two minutes of 12 leads at 500 Hz.
+SIZE_LIMIT = 8 << 20
+SEQUENCES_LIMIT = 1000
 DIGIT_LIMIT = 1 << 31
 
-_ROOT = re.compile(rb"<(\w+:)?AnnotatedECG\b")
+_ROOT = re.compile(rb"""<(\w+:)?AnnotatedECG\b[^>]*["']urn:hl7-org:v3["']""")
 _MICROVOLTS = {"nV": 1e-3, "uV": 1.0, "µV": 1.0, "μV": 1.0, "mV": 1e3, "V": 1e6}  # both signs for micro
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "μs": 1e6}
 _PER_YEAR = {"a": 1.0, "mo": 12.0, "wk": 365.25 / 7, "d": 365.25, "h": 365.25 * 24}
@@ -113,6 +115,8 @@ def _recording(root: etree._Element, path: Path) -> _Recording:
 
 def _recordings(root: etree._Element, path: Path) -> Iterator[_Recording]:
     """Of each set of sequences: its series, rate, leads, (leads, samples) mV, and µV per unit if leads share them."""
+    if sum(1 for _ in root.iter("{*}sequence")) > SEQUENCES_LIMIT:
+        raise UnusableEcg("unsupported", f"more than {SEQUENCES_LIMIT} sequences; an ECG has a few dozen", file=path)
     for series in root.iterfind(_path("component/series")):
         if _value(series, "code", "code").upper() != "RHYTHM":
             continue
@@ -211,10 +215,10 @@ def _age(root: etree._Element, recorded_at: datetime | None) -> float | None:
         except ValueError:
             pass
     for observation in root.iterfind(_path("controlVariable/relatedObservation")):
-        age = parse_number(_value(observation, "value"))
-        per_year = _PER_YEAR.get(_value(observation, "value", "unit"))
-        if _value(observation, "code", "code") == _REPORTED_AGE and age is not None and per_year:
-            return plausible_age(age / per_year)
+        if _value(observation, "code", "code") == _REPORTED_AGE:
+            age = parse_number(_value(observation, "value"))
+            per_year = _PER_YEAR.get(_value(observation, "value", "unit"))
+            return plausible_age(age / per_year) if age is not None and per_year else None
     return None
 
 

@@ -1,4 +1,4 @@
-"""Checks that the readers of binary formats share: other libraries' parsers held in, and samples that are no numbers."""
+"""What the readers of binary formats share: other libraries' parsers held in, and samples that are no numbers."""
 
 from __future__ import annotations
 

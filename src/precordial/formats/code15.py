@@ -1,16 +1,16 @@
 """CODE-15 %: HDF5 files of many ECGs, 12 leads at 400 Hz, through h5py (the extra ``hdf5``).
 
-A part of the set (zenodo.org/records/4916206) has two datasets: ``exam_id`` (n,) and ``tracings`` (n, 4096, 12), floating
-point, in the order of `precordial.ecg.TWELVE`. Who the patient was stands in ``exams.csv`` beside it, under the exam's
-id, which is the name of each ECG here.
+A part of the set (zenodo.org/records/4916206) has two datasets: ``exam_id`` (n,) and ``tracings`` (n, 4096, 12),
+floating point, in the order of `precordial.ecg.TWELVE`. Who the patient was stands in ``exams.csv`` beside it, under
+the exam's id, which is the name of each ECG here.
 
 What the reader decides where the set leaves room:
 
-- The values are taken as millivolts, as by the makers of the PhysioNet Challenge 2025. The set's own page gives no unit;
-  the authors' model page says "1e-4 V" and "multiply volts by 1000" in one sentence. Users find amplitudes 1.4 to 2 times
-  those of other sets: whoever mixes sets by amplitude should know.
-- Rows of zeros in all leads at either end are padding and are left out: an exam of seven seconds is one of seven seconds.
-  (Most short exams have 2934 samples, most long ones all 4096.) An exam of zeros alone has no rhythm.
+- The values are taken as millivolts, as by the makers of the PhysioNet Challenge 2025. The set's own page gives no
+  unit; the authors' model page says "1e-4 V" and "multiply volts by 1000" in one sentence. Users find amplitudes 1.4 to
+  2 times those of other sets: whoever mixes sets by amplitude should know.
+- Rows of zeros in all leads at either end are padding and are left out: an exam of seven seconds is one of seven
+  seconds. (Most short exams have 2934 samples, most long ones all 4096.) An exam of zeros alone has no rhythm.
 - The last row of each part has the id 0 and no exam: it is not counted.
 - A file without ids is refused. Such are the test set of the same authors, whose limb leads stand in another order, and
   other sets in the same shape.
@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,13 +156,16 @@ def _check_storage(dataset: h5py.Dataset, path: Path) -> None:
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if not set(filters) <= {DEFLATE, SHUFFLE, FLETCHER32} or len(set(filters)) < len(filters):
-        raise UnusableEcg("unsupported", "compressed otherwise than by gzip", file=path, remedy="repack it with h5repack")
+        raise UnusableEcg(
+            "unsupported", "compressed otherwise than by gzip", file=path, remedy="repack it with h5repack"
+        )
     if dataset.chunks is not None:
-        values = int(np.prod([int(n) for n in dataset.chunks], dtype=object))
-        if values * dataset.dtype.itemsize > CHUNK_BYTES or values < min(CHUNK_VALUES, dataset.size):
+        values = prod(dataset.chunks)
+        small = dataset.ndim > 1 and values < CHUNK_VALUES
+        if small or values * dataset.dtype.itemsize > CHUNK_BYTES:
             raise UnusableEcg(
                 "unsupported",
-                f"its chunks are larger than {CHUNK_BYTES >> 20} MB or smaller than {CHUNK_VALUES} values",
+                f"chunks of more than {CHUNK_BYTES >> 20} MB or of less than {CHUNK_VALUES} values",
                 file=path,
                 remedy="repack it with h5repack",
             )
@@ -183,7 +187,7 @@ def _check_deflated(dataset: h5py.Dataset, start: int, stop: int) -> None:
     """Unpack the chunks of some rows within limits, since HDF5 itself goes on as long as there is output."""
     if dataset.compression != "gzip":
         return
-    chunk, limit = dataset.chunks, int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
+    chunk, limit = dataset.chunks, prod(dataset.chunks) * dataset.dtype.itemsize
     first = range(start - start % chunk[0], stop, chunk[0])
     others = (range(0, size, step) for size, step in zip(dataset.shape[1:], chunk[1:], strict=True))
     for offset in itertools.product(first, *others):

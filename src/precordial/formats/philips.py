@@ -29,10 +29,10 @@ from precordial.formats.xml import parse_xml
 
 VERSIONS = ("1.03", "1.04", "1.04.01")
 
-# A file has 0.06 MB (compressed) to 0.5 MB (plain, UTF-16). The limits stop a bomb before it is parsed and before it is
-# decompressed, and leave room for five minutes of 12 leads at 500 Hz.
-SIZE_LIMIT = 16 << 20
-SAMPLES_LIMIT = 1 << 21
+# A file has 0.06 MB (compressed) to 0.5 MB (plain, UTF-16). The limits stop a bomb before it is parsed (8 MB of empty
+# elements take 240 MB then) and before it is decompressed; they leave room for two minutes of 12 leads at 500 Hz.
+SIZE_LIMIT = 8 << 20
+SAMPLES_LIMIT = 1 << 20
 
 _ROOT = re.compile(rb"<(\w+:)?restingecgdata\b")
 _PER_YEAR = {
@@ -43,11 +43,18 @@ _PER_YEAR = {
     "hours": 365.25 * 24,
     "minutes": 365.25 * 24 * 60,
 }
-_NAMES_OF_103 = {  # what the attributes of 1.04 are called in 1.03
-    "samplingrate": "samplespersecond",
-    "signalresolution": "resolution",
-    "nbitspersample": "bitspersample",
-    "compressmethod": "compression",
+_SETTINGS = {  # attributes of 1.04, and what 1.03 calls them
+    "dataencoding": "dataencoding",
+    "compressflag": "compressflag",
+    "compression": "compressmethod",
+    "leadlabels": "leadset",
+    "numberofleads": "numberchannelsallocated",
+    "durationperchannel": "durationperchannel",
+    "samplespersecond": "samplingrate",
+    "resolution": "signalresolution",
+    "signaloffset": "signaloffset",
+    "signalsigned": "signalsigned",
+    "bitspersample": "nbitspersample",
 }
 _SITES = ("institutionname", "facilityname", "departmentname", "departmentid")
 
@@ -79,7 +86,7 @@ def read_philips(path: Path) -> Ecg:
         raise UnusableEcg("no-rhythm", "the continuous waveform (parsedwaveforms) is missing", file=path)
     settings = _settings(root, waveforms)
     leads = _leads(settings, path)
-    rate = checked_rate(parse_number(settings.get("samplespersecond")) or 0, path)
+    rate = checked_rate(parse_number(settings["samplespersecond"]) or 0, path)
     microvolts = _microvolts(settings, path)
     units = _units(waveforms, settings, leads, rate, path)
     recorded_at = _moment(root)
@@ -114,34 +121,25 @@ def _known(text: str) -> str | None:
 
 
 def _settings(root: etree._Element, waveforms: etree._Element) -> dict[str, str]:
-    """What describes the samples, by the names of 1.04."""
-    acquired = _find(root, "dataacquisition/signalcharacteristics")
-    settings: dict[str, str] = {}
-    for element in () if acquired is None else acquired.iterchildren("{*}*"):
-        name = etree.QName(element).localname
-        settings[_NAMES_OF_103.get(name, name)] = (element.text or "").strip()
-    for key, value in waveforms.items():
-        settings[_NAMES_OF_103.get(str(key), str(key))] = str(value).strip()
-    return settings
+    """What describes the samples, by the names of 1.04; empty where it is not said."""
+
+    def said(name: str) -> str:
+        return waveforms.get(name, "").strip() or _text(root, f"dataacquisition/signalcharacteristics/{name}")
+
+    return {name: said(name) or said(old) for name, old in _SETTINGS.items()}
 
 
 def _leads(settings: dict[str, str], path: Path) -> tuple[str, ...]:
     """The leads' names; 1.03 has none, but says which set of leads it is."""
-    names = tuple(settings.get("leadlabels", "").split())
-    count = parse_number(settings.get("numberofleads" if names else "numberchannelsallocated"))
-    if names and count != len(names):
-        raise UnusableEcg("unreadable", "it does not have the leads announced", file=path)
-    if not names:
-        sets = {settings.get("leadset"), settings.get("acquisitiontype")}
-        if count != len(TWELVE) or not sets & {"STD-12", "10-WIRE"}:
-            raise UnusableEcg("unsupported", "its leads are not named and are not the standard twelve", file=path)
-        names = TWELVE
+    names = TWELVE if settings["leadlabels"] == "STD-12" else tuple(settings["leadlabels"].split())
+    if not names or parse_number(settings["numberofleads"]) != len(names):
+        raise UnusableEcg("unreadable", "its leads are not named, or not as many as announced", file=path)
     return checked_leads(names, path)
 
 
 def _microvolts(settings: dict[str, str], path: Path) -> float:
     """µV per unit."""
-    microvolts = parse_number(settings.get("resolution"))
+    microvolts = parse_number(settings["resolution"])
     if microvolts is None or not 0.01 <= microvolts <= 1000:
         raise UnusableEcg("unreadable", "the resolution is missing or impossible", file=path)
     return microvolts
@@ -151,19 +149,19 @@ def _units(
     waveforms: etree._Element, settings: dict[str, str], leads: tuple[str, ...], rate: float, path: Path
 ) -> NDArray[np.int64]:
     """The samples as stored, less their offset, (leads, samples)."""
-    method = settings.get("compression", "").upper()
-    if settings.get("compressflag", "").lower() == "false" or method in {"NONE", "UNCOMPRESSED"}:
+    method, flag = settings["compression"].upper(), settings["compressflag"].lower()
+    if flag == "true":
+        method = method or "UNNAMED"
+    elif flag == "false" or method in {"NONE", "UNCOMPRESSED"}:
         method = ""
-    elif settings.get("compressflag", "").lower() == "true" and not method:
-        method = "?"
-    if settings.get("dataencoding", "").lower() != "base64" or method not in {"", "XLI"}:
+    if settings["dataencoding"].lower() != "base64" or method not in {"", "XLI"}:
         raise UnusableEcg("unsupported", "its waveform is stored neither in base64 nor in XLI in base64", file=path)
-    if settings.get("bitspersample") != "16" or settings.get("signalsigned", "true").lower() != "true":
+    if settings["bitspersample"] != "16" or settings["signalsigned"].lower() not in {"", "true"}:
         raise UnusableEcg("unsupported", "its samples are not signed numbers of 16 bits", file=path)
-    offset = parse_number(settings.get("signaloffset") or "0")
-    samples = round((parse_number(settings.get("durationperchannel")) or 0) * rate / 1000)
+    offset = parse_number(settings["signaloffset"] or "0")
     if offset is None or not offset.is_integer() or abs(offset) > 1 << 16:
         raise UnusableEcg("unreadable", "the offset of its samples is impossible", file=path)
+    samples = round((parse_number(settings["durationperchannel"]) or 0) * rate / 1000)
     if not 0 < len(leads) * samples <= SAMPLES_LIMIT:
         raise UnusableEcg("unreadable", "its duration is missing or impossible", file=path)
     try:

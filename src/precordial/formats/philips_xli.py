@@ -9,8 +9,8 @@ Philips has not published it; this follows what C. Watford found out (sierra-ecg
 - The bytes are 16-bit numbers, all high bytes before all low ones. The first two are samples; each further one
   is 64 more than the second difference, with its sign changed, that leads to the sample *after* it.
 - Leads III, aVR, aVL and aVF are stored as the difference from what follows from leads I and II. Halves are
-  rounded towards zero. Other programs round down; but then differences of the real files would mean leads 1.5 units off
-  the sum of the others, and with rounding towards zero none is more than half a unit off.
+  rounded towards zero. Other programs round them down; but then the differences in the noiseless one of the real
+  files would put these leads up to 1.5 units off their sums, while so none is more than half a unit off.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def _decompress(body: bytes, length: int) -> bytes:
     growing, rest = codes[: END - len(BYTES) + 1].tolist(), codes[END - len(BYTES) + 1 :]
     if not growing or growing[0] >= len(BYTES):
         raise ValueError("a channel begins with no byte")
-    entries, size = BYTES.copy(), len(BYTES)
+    entries = BYTES.copy()
     before = entries[growing[0]]
     found = [before]
-    for code in growing[1:]:
+    for size, code in enumerate(growing[1:], len(BYTES)):
         if code < size:
             entry = entries[code]
         elif code == size:  # the entry that is being made
@@ -97,7 +97,6 @@ def _decompress(body: bytes, length: int) -> bytes:
             raise ValueError("a code that is not yet in the dictionary")
         found.append(entry)
         entries.append(before + entry[:1])
-        size += 1
         before = entry
     sizes = np.array(list(map(len, entries)))
     if sum(map(len, found)) + int(sizes[rest].sum()) != length:

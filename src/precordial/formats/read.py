@@ -7,13 +7,16 @@ from pathlib import Path
 from precordial.ecg import Ecg
 from precordial.errors import PrecordialError, UnusableEcg
 from precordial.formats.aecg import AECG
+from precordial.formats.code15 import CODE15
 from precordial.formats.dicom import DICOM
+from precordial.formats.matrix import MATRIX
 from precordial.formats.muse import MUSE
 from precordial.formats.philips import PHILIPS
-from precordial.formats.reader import HEAD_BYTES, Reader
-from precordial.formats.wfdb import WFDB
+from precordial.formats.reader import HEAD_BYTES, Reader, first_bytes
+from precordial.formats.scp import SCP
+from precordial.formats.wfdb import WFDB, lacks_header
 
-READERS: dict[str, Reader] = {reader.name: reader for reader in (MUSE, WFDB, DICOM, PHILIPS, AECG)}
+READERS: dict[str, Reader] = {reader.name: reader for reader in (MUSE, WFDB, DICOM, CODE15, MATRIX, PHILIPS, AECG, SCP)}
 
 
 def read_ecg(path: str | Path, *, strict: bool = False) -> Ecg:
@@ -50,6 +53,10 @@ def read_ecg(path: str | Path, *, strict: bool = False) -> Ecg:
     header = path.with_suffix(".hea")
     if header.is_file() and path in WFDB.companions(header):
         return WFDB.read(header)
+    if lacks_header(path):
+        raise UnusableEcg(
+            "unreadable", f"its header {header.name} is missing", file=path, remedy="put the header beside it"
+        )
     raise UnusableEcg("not-an-ecg", "not an ECG file", file=path, remedy=f"formats read: {', '.join(READERS)}")
 
 
@@ -75,9 +82,5 @@ def find_reader(path: Path) -> Reader | None:
     Raises:
         UnusableEcg: the system does not let the file be read.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as error:
-        raise UnusableEcg("unreadable", f"the system could not read it ({error.strerror})", file=path) from error
+    head = first_bytes(path, HEAD_BYTES)
     return next((reader for reader in READERS.values() if reader.matches(head)), None)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +58,36 @@ class Reader:
     read_strictly: Callable[[Path], Ecg] | None = None
 
 
+@contextmanager
+def each_file_once() -> Iterator[None]:
+    """Within, a file that is asked for more than once, to be known, digested and read, is read from disk once."""
+    token = _HELD.set({})
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+
+
+_HELD: ContextVar[dict[Path, bytes] | None] = ContextVar("held", default=None)
+HOLD_LIMIT = 64 << 20  # bytes of a file that is kept in memory meanwhile
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        UnusableEcg: the system does not let it be read.
+    """
+    return _load(path, HOLD_LIMIT if _HELD.get() is not None else count, count)[:count]
+
+
 def read_bytes(path: Path, limit: int) -> bytes:
     """The whole of a file that is not larger than `limit` bytes.
 
     Raises:
         UnusableEcg: it is larger, or the system does not let it be read.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1) if path.stat().st_size > limit else file.read()
-    except OSError as error:
-        raise UnusableEcg("unreadable", f"the system could not read it ({error.strerror})", file=path) from error
+    data = _load(path, limit, limit + 1)
     if len(data) > limit:
         raise UnusableEcg(
             "unsupported",
@@ -73,6 +95,22 @@ def read_bytes(path: Path, limit: int) -> bytes:
             file=path,
             remedy="cut the recording first",
         )
+    return data
+
+
+def _load(path: Path, limit: int, enough: int) -> bytes:
+    """A file, if it has no more than `limit` bytes; else as many as are enough."""
+    held = _HELD.get()
+    if held is not None and path in held:
+        return held[path]
+    try:
+        with path.open("rb", buffering=0) as file:
+            small = os.fstat(file.fileno()).st_size <= limit
+            data = file.readall() if small else file.read(enough)
+    except OSError as error:
+        raise UnusableEcg("unreadable", f"the system could not read it ({error.strerror})", file=path) from error
+    if held is not None and small and len(data) <= HOLD_LIMIT:
+        held[path] = data
     return data
 
 

@@ -19,6 +19,7 @@ from precordial.errors import UnusableEcg
 DEFAULT_TABLE = 19_999  # stands in place of the number of tables where the standard's own one is used
 PREFIX = 16  # bits; no longer prefix is read. The standard's own table has at most 10
 TABLES = 8  # no more are read; each takes 0.4 MB
+SWITCHES = 20_000  # no more of them are followed in one lead, each taking a microsecond
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,10 @@ def decode(data: bytes, count: int, tables: list[Table], path: Path) -> NDArray[
     starts: list[int] = []
     runs: list[tuple[int, int]] = []  # tables, and how many values had been found when each began to hold
     try:
-        while len(starts) < count and len(runs) <= count:
+        while len(starts) < count:
             runs.append((number, len(starts)))
+            if len(runs) > SWITCHES:
+                raise UnusableEcg("unsupported", f"more than {SWITCHES} switches of Huffman tables", file=path)
             if number not in lengths:
                 lengths[number] = tables[number].length[bits].tolist()
             steps = lengths[number]

@@ -1,4 +1,4 @@
-"""WFDB records: a header and its data files, formats 16 and 212, and the ``.mat`` files of the Challenges.
+"""WFDB records: a header and its data files, in all formats of integers, and the ``.mat`` files of the Challenges.
 
 The ``.mat`` files are MATLAB version 4 matrices of 16-bit integers, (leads, samples) by columns; that is
 format 16 behind a preamble of 24 bytes, and the headers say so (``16+24``).
@@ -19,10 +19,10 @@ What the reader decides where the files leave room:
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from precordial.ecg import Ecg, Flag
 from precordial.errors import UnusableEcg
@@ -42,14 +42,16 @@ from precordial.formats.wfdb_header import (
     looks_like_header,
     parse_header,
 )
+from precordial.formats.wfdb_storage import BYTES, MISSING, Integers, stored, unpack
 
 HEADER_LIMIT = 1 << 20  # bytes; a header of 12 leads has about 1 kB
-DATA_LIMIT = 1 << 28  # bytes; three hours of 12 leads at 1000 Hz, and what fits in memory beside its float form
+DATA_LIMIT = 1 << 26  # bytes; as many as the following values can have
+VALUES_LIMIT = 1 << 24  # of a data file; 45 minutes of 12 leads at 500 Hz, and what fits in memory in all its forms
 
 PATIENT = ("patient id", "patient")  # comments that name the patient
 
-# The value that stands for a missing sample, by storage format.
-MISSING = {16: -(1 << 15), 212: -(1 << 11)}
+# How the Challenges' .mat files begin: integers of 16 bits, two sizes, no imaginary part, and the name "val".
+_MATRIX = re.compile(rb"\x1e\0\0\0.{8}\0\0\0\0\x04\0\0\0val\0", re.DOTALL)
 
 
 def read_wfdb(path: Path) -> Ecg:
@@ -68,11 +70,12 @@ def read_wfdb(path: Path) -> Ecg:
     digital = _digital(header, path)
     flags = _verify(digital, header, path)
     gains = [channel.gain for channel in header.channels]
-    baselines = np.array([channel.baseline for channel in header.channels], np.float32)
-    # Exact so far (all below 2^24), and rounded once: the division is done in double precision.
-    signal = np.subtract(digital, baselines[:, None], dtype=np.float32)
+    baselines = [channel.baseline for channel in header.channels]
+    # Exact so far (16-bit values stay below 2^24, others have 2^53), and rounded once: the division is in double.
+    exact = np.float64 if digital.itemsize > 2 else np.float32
+    signal = np.subtract(digital, np.array(baselines, exact)[:, None], dtype=exact)
     np.divide(signal, np.array(gains)[:, None], out=signal, casting="same_kind")
-    missing = digital == np.array([MISSING[channel.format] for channel in header.channels], np.int16)[:, None]
+    missing = digital == np.array([MISSING[channel.format] for channel in header.channels], digital.dtype)[:, None]
     if missing.any():
         signal[missing] = 0.0
         flags |= Flag.MISSING_SAMPLES
@@ -81,7 +84,7 @@ def read_wfdb(path: Path) -> Ecg:
         age = 90.0
         flags |= Flag.AGE_ABOVE_89
     return Ecg(
-        signal,
+        signal.astype(np.float32, copy=False),
         rate=header.rate,
         leads=checked_leads((channel.lead for channel in header.channels), path),
         patient_id=next((header.comments[name] for name in PATIENT if header.comments.get(name)), None),
@@ -111,7 +114,7 @@ def _text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _digital(header: Header, path: Path) -> NDArray[np.int16]:
+def _digital(header: Header, path: Path) -> Integers:
     """The stored integers, (signals, samples), in the order of the header's lines."""
     rows: dict[str, list[int]] = {}
     for i, channel in enumerate(header.channels):
@@ -125,7 +128,7 @@ def _digital(header: Header, path: Path) -> NDArray[np.int16]:
     return np.concatenate(blocks)[np.argsort(stored_order)]
 
 
-def _decode(channels: list[Channel], samples: int | None, path: Path) -> NDArray[np.int16]:
+def _decode(channels: list[Channel], samples: int | None, path: Path) -> Integers:
     """The integers of one data file, (its signals, samples)."""
     first = channels[0]
     file = path.with_name(first.file)
@@ -134,45 +137,33 @@ def _decode(channels: list[Channel], samples: int | None, path: Path) -> NDArray
     if first.format not in MISSING:
         raise UnusableEcg(
             "unsupported",
-            f"storage format {first.format}",
+            f"storage format {first.format}, which is compressed by FLAC",
             file=path,
-            remedy="rewrite the record in format 16 with WFDB's xform",
+            remedy="rewrite the record in format 16 with WFDB's xform, or with wrsamp of the Python package wfdb",
         )
     if not file.is_file():
         raise UnusableEcg(
             "unreadable", "its data file is missing", file=path, remedy=f"put {first.file} beside the header"
         )
     data = read_bytes(file, DATA_LIMIT)[first.offset :]
-    stored = len(data) // 2 if first.format == 16 else len(data) * 2 // 3  # values in the file
+    held = stored(first.format, len(data))
     if samples is None:
-        samples = stored // len(channels)
-        if samples == 0 or (first.format == 16 and len(data) != 2 * samples * len(channels)):
+        samples = held // len(channels)
+        rest = len(data) - BYTES.get(first.format, 0) * samples * len(channels)
+        if samples == 0 or (first.format in BYTES and rest):
             raise UnusableEcg("unreadable", "the data file does not hold whole samples of all signals", file=file)
     count = samples * len(channels)
-    if stored < count:
-        raise UnusableEcg("unreadable", f"holds {stored // len(channels)} of the header's {samples} samples", file=file)
-    values = np.frombuffer(data, "<i2", count) if first.format == 16 else unpack_212(data, count)
-    return np.ascontiguousarray(values.reshape(samples, len(channels)).T)
+    if held < count:
+        raise UnusableEcg("unreadable", f"holds {held // len(channels)} of the header's {samples} samples", file=file)
+    if count > VALUES_LIMIT:
+        raise UnusableEcg("unsupported", f"has more than {VALUES_LIMIT} values", file=file, remedy="cut the recording")
+    frames = unpack(first.format, data, count).reshape(samples, len(channels))
+    if first.format == 8:  # first differences
+        frames = frames.cumsum(axis=0, dtype=np.int32) + np.array([channel.initial for channel in channels], np.int32)
+    return np.ascontiguousarray(frames.T)
 
 
-def unpack_212(data: bytes, count: int) -> NDArray[np.int16]:
-    """The first `count` values of format 212: pairs of 12-bit two's complement numbers in three bytes.
-
-    The middle byte holds the high four bits of the first number in its low half, and of the second in its high half.
-
-    >>> unpack_212(bytes([0x01, 0xF0, 0xFF, 0x00, 0x08]), 3)
-    array([    1,    -1, -2048], dtype=int16)
-    """
-    used = (3 * count + 1) // 2
-    triples = np.zeros((count + 1) // 2 * 3, np.int16)
-    triples[:used] = np.frombuffer(data, np.uint8, used)
-    low, middle, high = triples.reshape(-1, 3).T
-    pairs = np.stack([low | (middle & 0x0F) << 8, high | (middle & 0xF0) << 4], axis=1)
-    signed: NDArray[np.int16] = (pairs ^ 0x800) - 0x800
-    return signed.ravel()[:count]
-
-
-def _verify(digital: NDArray[np.int16], header: Header, path: Path) -> Flag:
+def _verify(digital: Integers, header: Header, path: Path) -> Flag:
     """Compare each signal's 16-bit sum with the header's; say if there was none to compare."""
     checksums = [channel.checksum for channel in header.channels]
     if header.samples is None or not any(checksums):
@@ -182,6 +173,12 @@ def _verify(digital: NDArray[np.int16], header: Header, path: Path) -> Flag:
     if wrong:
         raise UnusableEcg("bad-checksum", f"the checksum of signal {wrong[0] + 1} does not match", file=path)
     return Flag.NO_CHECKSUM if None in checksums else Flag(0)
+
+
+def lacks_header(path: Path) -> bool:
+    """Whether a file is a ``.mat`` of the Challenges, and its header, without which it says nothing, is not there."""
+    with path.open("rb") as file:
+        return _MATRIX.match(file.read(24)) is not None and not path.with_suffix(".hea").exists()
 
 
 WFDB = Reader("wfdb", looks_like_header, read_wfdb, data_files)

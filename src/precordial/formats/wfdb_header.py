@@ -13,6 +13,7 @@ from pathlib import Path
 
 from precordial.errors import UnusableEcg
 from precordial.formats.reader import checked_rate
+from precordial.formats.wfdb_storage import WIDE
 
 DEFAULT_RATE = 250.0  # Hz, of a header without one
 DEFAULT_GAIN = 200.0  # units per mV, where the gain is zero or missing
@@ -33,13 +34,17 @@ _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
 
 @dataclass(frozen=True)
 class Channel:
-    """One signal: `file` beside the header, storage `format` and byte `offset`, `gain` in units per mV."""
+    """One signal: `file` beside the header, storage `format` and byte `offset`, `gain` in units per mV.
+
+    `initial` is what format 8 begins with, which stores differences only; 0 in other formats.
+    """
 
     file: str
     format: int
     offset: int
     gain: float
     baseline: int
+    initial: int
     checksum: int | None
     lead: str
 
@@ -151,10 +156,13 @@ def _channel(line: str, number: int, path: Path) -> Channel:
         units_per_mv = (float(gain[1]) or DEFAULT_GAIN) / scale
         zero = int(fields[4]) if len(fields) > 4 else 0
         baseline = int(gain[2]) if gain[2] is not None else zero
+        initial = (int(fields[5]) if len(fields) > 5 else zero) if int(storage[1]) == 8 else 0
         checksum = int(fields[6]) if len(fields) > 6 else None
     except ValueError:
         raise UnusableEcg("unreadable", f"the line of signal {number} is damaged", file=path) from None
-    if not 1e-3 <= abs(units_per_mv) <= 1e9 or abs(baseline) >= 2**23:
-        raise UnusableEcg("unreadable", f"gain or baseline of signal {number} is impossible", file=path)
+    # What is read from 16 bits is worked on in float32, where the difference from the baseline must be exact.
+    bits = 31 if int(storage[1]) in WIDE else 23
+    if not 1e-3 <= abs(units_per_mv) <= 1e9 or abs(baseline) >= 1 << bits or abs(initial) >= 1 << 30:
+        raise UnusableEcg("unreadable", f"gain, baseline or first value of signal {number} is impossible", file=path)
     lead = fields[8] if len(fields) > 8 else f"signal {number}"
-    return Channel(fields[0], int(storage[1]), int(storage[4] or 0), units_per_mv, baseline, checksum, lead)
+    return Channel(fields[0], int(storage[1]), int(storage[4] or 0), units_per_mv, baseline, initial, checksum, lead)

@@ -112,7 +112,7 @@ def rhythm_lead(leads: Iterable[str]) -> str:
 def _trace(axes: Axes, left: float, trace: Trace, rate: float, base: float, name: str, sheet: Sheet) -> None:
     at = left + np.arange(len(trace)) / rate * SPEED
     axes.plot(at, base + GAIN * trace, **INK, solid_joinstyle="round")
-    axes.text(left + 1.5, base + sheet.name, name, fontsize=8, weight="bold", color="black")
+    _write(axes, left + 1.5, base + sheet.name, name[:20], fontsize=8, weight="bold", color="black")
 
 
 def _paper(axes: Axes, height: int) -> None:
@@ -141,7 +141,7 @@ def ecg_page(ecg: Ecg, facts: Sequence[str], right: Sequence[str] = ()) -> Figur
     shown = np.asarray(ecg.signal[:, : round(SECONDS * ecg.rate)], float)
     leads, derived = with_derived(dict(zip(ecg.leads, shown, strict=True)))
     moved = max(abs(_baseline(trace)) for trace in leads.values())
-    if moved > OFFSET:  # all of them, so that the leads go on adding up
+    if moved > OFFSET:  # all of them: who compares leads need not ask which ones were moved
         leads = {name: trace - _baseline(trace) for name, trace in leads.items()}
     leads = {name: np.clip(trace, -BEYOND, BEYOND) for name, trace in leads.items()}
     others = len(set(leads) - {*TWELVE, rhythm_lead(leads)})

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from precordial.archive import Archive
-from precordial.ecg import FLAGS, Ecg, Flag
+from precordial.ecg import FLAGS, Ecg, Flag, normalise
 from precordial.errors import ArchiveError, PrecordialError, UnusableEcg
 from precordial.files import replacing
 from precordial.formats import find_reader, read_ecg
+from precordial.quality import assess
 
 # What a picture says about itself: nothing that differs from one day to the next.
 SUFFIXES: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 DPI = 254  # ten pixels a millimetre: the lines of the paper fall on whole pixels
 LEAST_DIGITS = 6  # of an ECG's id
-LONGEST = 40  # letters of a header's text on the page
+LONGEST = 36  # letters of a header's text on the page
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +28,16 @@ class Found:
     """An ECG and how it was found.
 
     Attributes:
-        ecg: as the file or the archive has it.
+        ecg: as the file or the archive has it, with the flags of `precordial.quality`.
         which: which ECG it is, in words that tell nothing about the patient; empty for a file of one ECG.
         names: the same in the file's own names, which may tell something; empty where there are none.
+        unusable: why an archive would not take it; empty where it would.
     """
 
     ecg: Ecg
     which: str = ""
     names: str = ""
+    unusable: str = ""
 
 
 def show(target: str, out: str | Path | None = None, *, identify: bool = False, dpi: int = DPI) -> str:
@@ -62,7 +65,10 @@ def show(target: str, out: str | Path | None = None, *, identify: bool = False, 
     lines = [_line("ECG", found.which)] if found.which else []
     if identify and found.names:
         lines.append(_line("named", _plain(found.names)))
-    return "\n".join([*lines, describe(found.ecg, identify=identify)])
+    lines.append(describe(found.ecg, identify=identify))
+    if found.unusable:
+        lines.append(_line("archive", f"would not take it: {found.unusable}"))
+    return "\n".join(lines)
 
 
 def load(target: str) -> Found:
@@ -89,7 +95,7 @@ def load(target: str) -> Found:
         return _archived(Path(folder), ecg_id)
     if (path / "archive.json").is_file():
         raise PrecordialError("this is a whole archive", file=path, remedy=f"add the id of one ECG: {target}:ID")
-    return Found(read_ecg(path))
+    return _judged(read_ecg(path))
 
 
 def _first(path: Path) -> Found:
@@ -97,10 +103,10 @@ def _first(path: Path) -> Found:
     several = reader.several if reader else None
     count = several.count(path) if several else 1
     if several is None or count <= 1:
-        return Found(read_ecg(path))
+        return _judged(read_ecg(path))
     head = list(several.read(path, 0, min(count, 3)))
     names = ", ".join(name for name, _ in head) + (", …" if count > len(head) else "")
-    return Found(_usable(head[0][1]), f"the first of {count} in its file", names)
+    return _judged(head[0][1], f"the first of {count} in its file", names)
 
 
 def _named(path: Path, name: str) -> Found:
@@ -110,16 +116,22 @@ def _named(path: Path, name: str) -> Found:
     count = reader.several.count(path)
     for found, ecg in reader.several.read(path, 0, count):
         if found == name:
-            return Found(_usable(ecg), f"one of {count} in its file", name)
+            return _judged(ecg, f"one of {count} in its file", name)
     raise PrecordialError(
         f"none of its {count} ECGs has that name", file=path, remedy="see the names of the first with --identify"
     )
 
 
-def _usable(ecg: Ecg | UnusableEcg) -> Ecg:
+def _judged(ecg: Ecg | UnusableEcg, which: str = "", names: str = "") -> Found:
+    """A file's ECG with the flags that an archive would give it for its quality."""
     if isinstance(ecg, UnusableEcg):
         raise ecg
-    return ecg
+    try:
+        normal = normalise(ecg)
+    except UnusableEcg as error:
+        return Found(ecg, which, names, f"{error.problem} ({error.reason})")
+    quality = assess(normal.signal, normal.rate, ecg)
+    return Found(replace(ecg, flags=ecg.flags | quality.flags), which, names)
 
 
 def _archived(folder: Path, ecg_id: str) -> Found:

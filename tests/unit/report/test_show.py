@@ -60,8 +60,9 @@ def pdf_lines(file: Path) -> list[Line]:
     box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", data)
     assert box is not None
     assert tuple(float(value) * MM for value in box.groups()) == pytest.approx(A4)
-    streams = re.findall(rb"/FlateDecode[^>]*>>\s*stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL)
-    page = max(map(zlib.decompress, streams), key=len).decode("latin-1")  # the others are letters
+    starts = [found.end() for found in re.finditer(rb"/FlateDecode[^>]*>>\s*stream\r?\n", data)]
+    streams = [zlib.decompressobj().decompress(data[start:]) for start in starts]  # each ends where it says
+    page = max(streams, key=len).decode("latin-1")  # the others are letters
     lines: list[Line] = [[]]
     for row in page.splitlines():
         words = row.split()
@@ -190,6 +191,19 @@ def test_a_description_says_all_there_is() -> None:
     assert all(text in every for text in FLAGS.values())
 
 
+def test_a_file_gets_the_flags_of_its_quality_and_of_what_an_archive_would_say(
+    write_wfdb: Callable[..., Path],
+) -> None:
+    ecg = step()
+    hum = 0.1 * np.sin(2 * np.pi * 50 * np.arange(5000) / 500)
+    assert "mains: There is hum" not in show(str(write_wfdb(ecg)))
+    words = show(str(write_wfdb(replace(ecg, signal=ecg.signal + hum))))
+    assert "mains: There is hum of 50 or 60 Hz." in words
+    assert "archive" not in words
+    words = show(str(write_wfdb(step(seconds=4))))
+    assert words.endswith("archive    would not take it: 4.00 s recorded where 10 s are needed (too-short)")
+
+
 def test_an_archives_ecg_is_found_by_the_first_digits_of_its_id(muse_xml: Callable[..., bytes], tmp_path: Path) -> None:
     (tmp_path / "ecgs").mkdir()
     for seed in range(3):
@@ -296,6 +310,17 @@ def test_leads_that_the_file_lacks_are_derived_or_left_empty() -> None:
     traces, words = page(step(leads=("MLII", "V5", "X")))
     assert {name: len(lines) for name, lines in traces.items()} == {"V5": 1, "MLII": 1}
     assert "1 other lead not drawn." in words
+
+
+def test_words_that_the_font_lacks_do_no_harm(tmp_path: Path) -> None:
+    ecg = replace(step(leads=("心\x1b\n$x$" + 50 * "X",)), site="大学 $\\frac{1}{2}$ --><a>")
+    with drawing():  # where a warning is an error
+        figure = ecg_page(ecg, [str(ecg.site)])
+        figure.savefig(tmp_path / "page.svg")
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "???$x$" + 14 * "X" in words
+    assert "?? $\\frac{1}{2}$ --><a>" in words
+    assert "--><a>" not in (tmp_path / "page.svg").read_text()
 
 
 def test_derived_leads_are_einthovens_and_goldbergers() -> None:

@@ -1,0 +1,146 @@
+"""Commands of a study: its cohort, its trainings, its report."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from precordial.cli.app import Changes, StudyFile, app, cohort_app, study_app
+from precordial.errors import PrecordialError
+
+if TYPE_CHECKING:
+    from precordial.cohort import Cohort
+    from precordial.evaluation import Row
+    from precordial.study import Study
+
+
+@cohort_app.command("build")
+def cohort_build(study: StudyFile, changes: Changes = None) -> None:
+    """Read the registers, build the cohort, prove that nothing leaks, and print the flow chart."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.report import table_one
+    from precordial.study import checked_cohort, load_study, prepare_archive
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        archive = prepare_archive(settings, watcher)
+        cohort = checked_cohort(settings, archive, watcher)
+    print(cohort.flow.text())
+    print(table_one(cohort, settings.label).text())
+    print(f"cohort in {settings.folder / 'cohort'}")
+
+
+@cohort_app.command("flow")
+def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
+    """Print the flow chart of a cohort that has been built."""
+    from precordial.cohort import Cohort
+    from precordial.study.settings import load_study
+
+    print(Cohort.load(load_study(study, changes or ()).folder / "cohort").flow.text())
+
+
+@app.command()
+def models() -> None:
+    """Print the models with their sizes beside the paper's Table II."""
+    from precordial.models import model_table
+    from precordial.report import table_two
+
+    print(table_two(model_table()).text())
+
+
+@study_app.command("plan")
+def study_plan(
+    study: StudyFile,
+    changes: Changes = None,
+    every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
+) -> None:
+    """Print which trainings a study needs."""
+    from precordial.study import load_study, make_plan
+
+    settings = load_study(study, changes or ())
+    plan = make_plan(settings)
+    if every:
+        for run in plan.runs:
+            print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
+    print(
+        f"{settings.name}: {_several(plan.count('pretrain'), 'pre-training')}, "
+        f"{_several(plan.count('scratch'), 'training')} from scratch, "
+        f"{_several(plan.count('finetune'), 'fine-tuning')}; {_several(len(plan.runs), 'training')} in all, "
+        f"{sum(run.epochs for run in plan.runs):,} epochs, seeds {', '.join(map(str, settings.seeds))}"
+    )
+
+
+@study_app.command("run")
+def study_run(study: StudyFile, changes: Changes = None) -> None:
+    """Do what the study still needs, and print its tables. A second call goes on where the first ended."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.study import load_study, run_study
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        outcome = run_study(settings, watcher)
+    print(outcome.cohort.flow.text())
+    page = finish_report(settings, outcome.cohort, outcome.rows, _again(study, changes))
+    print(f"tables and flow chart in {page.parent}, every number in {settings.folder / 'results.csv'}")
+    print(f"report: {page}")
+
+
+@study_app.command("status")
+def study_status(study: StudyFile, changes: Changes = None) -> None:
+    """Print how far each training of a study is."""
+    from precordial.study import load_study
+    from precordial.study import study_status as statuses
+
+    rows = statuses(load_study(study, changes or ()))
+    for row in rows:
+        print(f"{row.state:8} {row.epochs:4}/{row.run.epochs:<4} epochs  {row.run.id}  {row.run.describe()}")
+    done = sum(row.state == "done" for row in rows)
+    print(f"{done} of {len(rows)} trainings done")
+
+
+@app.command()
+def report(study: StudyFile, changes: Changes = None) -> None:
+    """Write the report of a finished study again: its page, and its tables as text and CSV; print the tables."""
+    from precordial.cohort import Cohort
+    from precordial.evaluation import read_results
+    from precordial.study.settings import load_study
+
+    settings = load_study(study, changes or ())
+    cohort, results = Cohort.load(settings.folder / "cohort"), settings.folder / "results.csv"
+    if not results.exists():
+        raise PrecordialError("the study has no results yet", file=results, remedy=f"precordial study run {study}")
+    print(f"report: {finish_report(settings, cohort, read_results(results), _again(study, changes))}")
+
+
+def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str) -> Path:
+    """Write page, tables and flow chart of a study, print the tables, and return the page.
+
+    Args:
+        settings, cohort, rows: of the study.
+        command: that makes the report again.
+    """
+    from precordial.report import report_tables, write_report
+    from precordial.report.html import write_html
+
+    folder, tables = settings.folder / "report", report_tables(cohort, rows, settings.label)
+    write_report(folder, tables, flow=cohort.flow.text())
+    page = write_html(folder, settings, cohort, rows, command=command)
+    for table in tables.values():
+        print(table.text())
+    return page
+
+
+def _again(study: Path, changes: list[str] | None) -> str:
+    """The command that makes a study again."""
+    return shlex.join(["precordial", "study", "run", str(study), *changed(changes)])
+
+
+def changed(changes: list[str] | None) -> list[str]:
+    return [word for change in changes or () for word in ("--set", change)]
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
