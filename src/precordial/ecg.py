@@ -213,10 +213,12 @@ def normalise(ecg: Ecg, *, rate: int = 500, samples: int = 5000, squeeze: bool =
     signal = signal[:, :samples]
     if signal.shape[1] < samples:
         raise UnusableEcg("too-short", f"{signal.shape[1]} samples where {samples} are needed")
-    flat = [lead for lead, trace in zip(EIGHT, signal, strict=True) if trace.min() == trace.max()]
-    if flat:
+    still = signal.min(axis=1) == signal.max(axis=1)
+    if still.any():
+        flat = [lead for lead, is_flat in zip(EIGHT, still.tolist(), strict=True) if is_flat]
         raise UnusableEcg("flat-lead", f"lead {', '.join(flat)} is flat")
-    if not signal.any(axis=0).all():
+    zeros = np.flatnonzero(signal[0] == 0)
+    if not signal[:, zeros].any(axis=0).all():
         flags |= Flag.EMPTY_ROWS
     return replace(
         ecg,

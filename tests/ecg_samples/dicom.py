@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -97,9 +98,10 @@ def make_dicom(
         "PatientSex": "F",
         "PatientAge": "060Y",
     }
-    for name, value in (usual | elements).items():
-        if value is not None:
-            setattr(dataset, name, value)
+    with disable_value_validation():  # some are wrong on purpose
+        for name, value in (usual | elements).items():
+            if value is not None:
+                setattr(dataset, name, value)
     dataset.WaveformSequence = list(groups)
     if undefined:
         for inner in [dataset, *groups, *(channel for group in groups for channel in group.ChannelDefinitionSequence)]:
@@ -112,7 +114,8 @@ def make_dicom(
 
 
 def write_dicom(path: Path, dataset: Dataset) -> Path:
-    dataset.save_as(path, enforce_file_format=True)
+    with disable_value_validation():
+        dataset.save_as(path, enforce_file_format=True)
     return path
 
 

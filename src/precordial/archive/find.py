@@ -23,18 +23,19 @@ def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Itera
     """
     for source in sources:
         found = False
-        base = source if source.is_dir() else source.parent
+        base = str(source if source.is_dir() else source.parent)
         for folder, names, present in _folders(source, archive):
+            below = os.path.relpath(folder, base).replace(os.sep, "/")
+            prefix = "" if below == "." else f"{below}/"
             for name in names:
                 found = True
                 path = Path(folder, name)
                 parts = [path.stat()]
-                stem = name.removesuffix(".hea")
-                if stem != name:  # a change of the samples is a change of the record
-                    beside = [f"{stem}.{suffix}" for suffix in OF_HEADER if f"{stem}.{suffix}" in present]
-                    parts += [path.with_name(other).stat() for other in beside]
+                if name.endswith(".hea"):  # a change of the samples is a change of the record
+                    beside = [f"{name[:-4]}.{suffix}" for suffix in OF_HEADER]
+                    parts += [Path(folder, other).stat() for other in beside if other in present]
                 size, time = sum(part.st_size for part in parts), max(part.st_mtime_ns for part in parts)
-                yield SourceFile(path, path.relative_to(base).as_posix(), size, time)
+                yield SourceFile(path, prefix + name, size, time)
         if not found:
             raise ArchiveError("the folder holds no files", file=source, remedy="give the folder with the ECG files")
 

@@ -106,8 +106,8 @@ def check_rejects(archive: Archive, table: KeyTable) -> Iterator[tuple[int, str]
 def in_order_of_dates(archive: Archive, table: KeyTable) -> bool:
     """Whether the rows stand more in the order of their original dates than chance can have it.
 
-    The measure is Spearman's correlation, whose standard deviation by chance is one over the root of the number of rows;
-    six of these are taken for more than chance, and fewer than a hundred rows tell too little to be measured.
+    The measure is Spearman's correlation, whose standard deviation by chance is one over the root of the number of
+    rows; six of these are taken for more than chance, and fewer than a hundred rows tell too little to be measured.
     """
     import polars as pl
 

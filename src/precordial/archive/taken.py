@@ -51,7 +51,7 @@ class Rejected:
     problem: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file to be read, or some of the ECGs that it holds.
 

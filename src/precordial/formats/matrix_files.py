@@ -22,8 +22,9 @@ from precordial.formats.matrix_sidecar import KEYS
 from precordial.formats.reader import HEAD_BYTES, read_bytes
 
 VALUES_LIMIT = 1 << 24  # of one ECG: 12 leads of 500 Hz for 46 minutes
-PACKED_LIMIT = 1 << 28  # bytes of the signal of an .npz, which is unpacked whole; an .npy is not
+PACKED_LIMIT = 1 << 27  # bytes of the signal of an .npz, which is unpacked whole; an .npy is not
 TEXT_LIMIT = 1 << 23  # bytes of a CSV: 12 leads of 500 Hz for some 3 minutes
+CELLS_LIMIT = 1 << 22
 FIELD_LIMIT = 1 << 16  # bytes of the other arrays of an .npz together with all names: real ones take 2 kB
 
 NPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -117,6 +118,8 @@ def _look_csv(path: Path, head: bytes) -> Matrix:
         columns = len(leads) + time
         if not rows or any(row.count(delimiter) != columns - 1 for row in rows):
             raise UnusableEcg("unreadable", f"it has no rows, or one without {columns} columns", file=path)
+        if len(rows) * columns > CELLS_LIMIT:
+            raise UnusableEcg("unsupported", f"more than {CELLS_LIMIT} values", file=path, remedy="save it as .npy")
         text = "\n" + "\n".join(rows) + "\n"
         if delimiter == ";":
             text = text.replace(",", ".")

@@ -23,8 +23,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from precordial.ecg import Ecg, Flag
+from precordial.ecg import Ecg, Flag, Signal
 from precordial.errors import UnusableEcg
 from precordial.formats.reader import (
     Reader,
@@ -70,21 +71,15 @@ def read_wfdb(path: Path) -> Ecg:
     digital = _digital(header, path)
     flags = _verify(digital, header, path)
     gains = [channel.gain for channel in header.channels]
-    baselines = [channel.baseline for channel in header.channels]
-    # Exact so far (16-bit values stay below 2^24, others have 2^53), and rounded once: the division is in double.
-    exact = np.float64 if digital.itemsize > 2 else np.float32
-    signal = np.subtract(digital, np.array(baselines, exact)[:, None], dtype=exact)
-    np.divide(signal, np.array(gains)[:, None], out=signal, casting="same_kind")
-    missing = digital == np.array([MISSING[channel.format] for channel in header.channels], digital.dtype)[:, None]
-    if missing.any():
-        signal[missing] = 0.0
+    signal, missing = _millivolts(digital, header)
+    if missing:
         flags |= Flag.MISSING_SAMPLES
     age = parse_number(header.comments.get("age"))
     if age == 300:  # PTB-XL's code for all ages above 89
         age = 90.0
         flags |= Flag.AGE_ABOVE_89
     return Ecg(
-        signal.astype(np.float32, copy=False),
+        signal,
         rate=header.rate,
         leads=checked_leads((channel.lead for channel in header.channels), path),
         patient_id=next((header.comments[name] for name in PATIENT if header.comments.get(name)), None),
@@ -163,13 +158,33 @@ def _decode(channels: list[Channel], samples: int | None, path: Path) -> Integer
     return np.ascontiguousarray(frames.T)
 
 
+def _millivolts(digital: Integers, header: Header) -> tuple[Signal, bool]:
+    """The integers as float32 mV, each rounded once; and whether samples are missing, which are zero then."""
+    gains = np.array([channel.gain for channel in header.channels])[:, None]
+    baselines = np.array([channel.baseline for channel in header.channels])[:, None]
+    marks = np.array([MISSING[channel.format] for channel in header.channels], digital.dtype)[:, None]
+    # 16-bit values less a baseline stay below 2^24, and the quotient of two float32 is rounded as that of doubles.
+    exact = digital.itemsize == 2 and bool((gains == gains.astype(np.float32)).all())
+    kind = np.float32 if exact else np.float64
+    signal: NDArray[np.float32 | np.float64] = digital.astype(kind)
+    if baselines.any():
+        signal = signal - baselines.astype(kind)
+    signal = signal / gains.astype(kind)
+    missing = digital == marks if digital.min() <= marks.max() else np.zeros(1, bool)
+    if missing.any():
+        signal[missing] = 0.0
+    return signal.astype(np.float32, copy=False), bool(missing.any())
+
+
 def _verify(digital: Integers, header: Header, path: Path) -> Flag:
     """Compare each signal's 16-bit sum with the header's; say if there was none to compare."""
     checksums = [channel.checksum for channel in header.channels]
     if header.samples is None or not any(checksums):
         return Flag.NO_CHECKSUM
-    sums = digital.sum(axis=1, dtype=np.int64)
-    wrong = [i for i, said in enumerate(checksums) if said is not None and (int(sums[i]) - said) % (1 << 16) != 0]
+    # Sums of 16 bits that overflow as the format's do: the low halves of wider integers have the same.
+    low = digital.view(np.uint16) if digital.itemsize == 2 else digital.astype(np.uint16)
+    sums = low.sum(axis=1, dtype=np.uint16).tolist()
+    wrong = [i for i, said in enumerate(checksums) if said is not None and sums[i] != said % (1 << 16)]
     if wrong:
         raise UnusableEcg("bad-checksum", f"the checksum of signal {wrong[0] + 1} does not match", file=path)
     return Flag.NO_CHECKSUM if None in checksums else Flag(0)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from precordial.errors import UnusableEcg
 from precordial.formats.reader import checked_rate
@@ -32,8 +34,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
 
 
-@dataclass(frozen=True)
-class Channel:
+class Channel(NamedTuple):
     """One signal: `file` beside the header, storage `format` and byte `offset`, `gain` in units per mV.
 
     `initial` is what format 8 begins with, which stores differences only; 0 in other formats.
@@ -69,12 +70,14 @@ def looks_like_header(head: bytes) -> bool:
     return record is not None and (record[1] is not None or (len(lines) > 1 and bool(_SIGNAL.match(lines[1]))))
 
 
+@lru_cache(maxsize=4)  # asked for to know a file, to find its companions, and to read it
 def content_lines(text: str) -> list[str]:
     """The lines that are neither empty nor comments, stripped."""
     stripped = (line.strip() for line in text.split("\n"))
     return [line for line in stripped if line and not line.startswith("#")]
 
 
+@lru_cache(maxsize=64)
 def is_beside(name: str) -> bool:
     """Whether a file name stays in the header's own folder: a header must not reach for other files."""
     return not set(name) & set("/\\:\0") and name not in {".", "..", "-", "~"} and len(name.encode()) < 256
@@ -134,35 +137,68 @@ def _moment(fields: list[str]) -> datetime | None:
 def _channel(line: str, number: int, path: Path) -> Channel:
     """One signal line. The fields that stand at its end may be missing; each then has its default."""
     fields = line.split(maxsplit=8)
-    storage = _STORAGE.fullmatch(fields[1]) if len(fields) > 1 else None
-    gain = _GAIN.fullmatch(fields[2]) if len(fields) > 2 else _GAIN.fullmatch("0")
-    if storage is None or gain is None or not is_beside(fields[0]):
-        outside = storage is not None and gain is not None
-        problem = "names a file outside the header's folder" if outside else "is damaged"
-        raise UnusableEcg("unreadable", f"the line of signal {number} {problem}", file=path)
+    have = len(fields)
+    coding = _coding(*fields[1:3], *fields[4:5]) if have > 1 else "damaged"
+    if not isinstance(coding, str) and not is_beside(fields[0]):
+        coding = "outside"
+    if isinstance(coding, str):
+        raise _wrong(coding, number, path)
+    try:
+        initial = 0
+        if coding.format == 8 and have > 4:
+            initial = int(fields[5] if have > 5 else fields[4])
+        checksum = int(fields[6]) if have > 6 else None
+    except ValueError:
+        raise _wrong("damaged", number, path) from None
+    if abs(initial) >= 1 << 30:
+        raise _wrong("impossible", number, path)
+    lead = fields[8] if have > 8 else f"signal {number}"
+    return Channel(fields[0], coding.format, coding.offset, coding.gain, coding.baseline, initial, checksum, lead)
+
+
+class _Coding(NamedTuple):
+    format: int
+    offset: int
+    gain: float
+    baseline: int
+
+
+@lru_cache(maxsize=512)  # the lines of a set's headers hardly differ in this
+def _coding(storage_field: str, gain_field: str = "0", zero_field: str = "0") -> _Coding | str:
+    """How a signal is coded; or a word for what is wrong."""
+    storage, gain = _STORAGE.fullmatch(storage_field), _GAIN.fullmatch(gain_field)
+    if storage is None or gain is None:
+        return "damaged"
     if int(storage[2] or 1) != 1 or int(storage[3] or 0) != 0:
-        raise UnusableEcg(
-            "unsupported",
-            f"signal {number} has several samples per frame or is skewed",
-            file=path,
-            remedy="rewrite the record with WFDB's xform",
-        )
+        return "frames"
     scale = _MILLIVOLTS.get((gain[3] or "mV").lower())
     if scale is None:
-        raise UnusableEcg(
-            "unsupported", f"signal {number} is not in volts", file=path, remedy="keep the ECG leads only"
-        )
+        return "unit"
     try:
         units_per_mv = (float(gain[1]) or DEFAULT_GAIN) / scale
-        zero = int(fields[4]) if len(fields) > 4 else 0
-        baseline = int(gain[2]) if gain[2] is not None else zero
-        initial = (int(fields[5]) if len(fields) > 5 else zero) if int(storage[1]) == 8 else 0
-        checksum = int(fields[6]) if len(fields) > 6 else None
+        zero = int(zero_field)
     except ValueError:
-        raise UnusableEcg("unreadable", f"the line of signal {number} is damaged", file=path) from None
+        return "damaged"
+    baseline = int(gain[2]) if gain[2] is not None else zero
     # What is read from 16 bits is worked on in float32, where the difference from the baseline must be exact.
     bits = 31 if int(storage[1]) in WIDE else 23
-    if not 1e-3 <= abs(units_per_mv) <= 1e9 or abs(baseline) >= 1 << bits or abs(initial) >= 1 << 30:
-        raise UnusableEcg("unreadable", f"gain, baseline or first value of signal {number} is impossible", file=path)
-    lead = fields[8] if len(fields) > 8 else f"signal {number}"
-    return Channel(fields[0], int(storage[1]), int(storage[4] or 0), units_per_mv, baseline, initial, checksum, lead)
+    if not 1e-3 <= abs(units_per_mv) <= 1e9 or abs(baseline) >= 1 << bits:
+        return "impossible"
+    return _Coding(int(storage[1]), int(storage[4] or 0), units_per_mv, baseline)
+
+
+def _wrong(what: str, number: int, path: Path) -> UnusableEcg:
+    """The error of a signal line."""
+    if what == "frames":
+        problem, remedy = "has several samples per frame or is skewed", "rewrite the record with WFDB's xform"
+        return UnusableEcg("unsupported", f"signal {number} {problem}", file=path, remedy=remedy)
+    if what == "unit":
+        return UnusableEcg(
+            "unsupported", f"signal {number} is not in volts", file=path, remedy="keep the ECG leads only"
+        )
+    problems = {
+        "damaged": f"the line of signal {number} is damaged",
+        "outside": f"the line of signal {number} names a file outside the header's folder",
+        "impossible": f"gain or baseline of signal {number} is impossible",
+    }
+    return UnusableEcg("unreadable", problems[what], file=path)
