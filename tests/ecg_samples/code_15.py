@@ -51,4 +51,4 @@ def waveform(path: Path) -> tuple[Path, int, int]:
     return path, start + 48 * kept[0], start + 48 * (kept[-1] + 1)
 
 
-SAMPLE = Sample(write, decode_code15, (), waveform, checksum=False)
+SAMPLE = Sample(write, decode_code15, (), waveform, checksum=False, demographics=False)

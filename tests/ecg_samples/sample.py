@@ -21,6 +21,7 @@ class Sample:
         waveform: the file, first byte and end of the stored samples (in compressed formats, of their bytes).
         checksum: whether the format has checksums over them.
         exact: whether `decode` gives what the reader must give to the last bit; else to one unit of the file.
+        demographics: whether the format has age and sex.
         mend: gives a damaged file checksums that fit it, where they are such that no damage would get past them.
     """
 
@@ -30,4 +31,5 @@ class Sample:
     waveform: Callable[[Path], tuple[Path, int, int]]
     checksum: bool = True
     exact: bool = True
+    demographics: bool = True
     mend: Callable[[Path], None] | None = None

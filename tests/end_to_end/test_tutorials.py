@@ -28,7 +28,10 @@ from precordial import cli
 from precordial.study import load_study, make_plan
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = ("docs/quickstart.md", "docs/tutorials/own-hospital.md", "docs/tutorials/ptb-xl.md", "docs/tutorials/python.md")
+PAGES = (
+    "docs/quickstart.md",
+    *(f"docs/tutorials/{page}.md" for page in ("own-hospital", "ptb-xl", "python", "pseudonyms")),
+)
 _BLOCK = re.compile(r"<!-- (test|output)(?:: (\S+))? -->\n```(\w+)\n(.*?)```\n", re.DOTALL)
 
 

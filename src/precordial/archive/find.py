@@ -9,14 +9,16 @@ from pathlib import Path
 from precordial.archive.taken import SourceFile
 from precordial.errors import ArchiveError
 
-OF_HEADER = ("dat", "mat")  # data files of a WFDB header of the same name
+# Files that belong to one of the same name and another suffix: a change of theirs is a change of the ECG.
+COMPANIONS = {"hea": ("dat", "mat"), "npy": ("toml",), "npz": ("toml",), "csv": ("toml",)}
+FOLDER_SIDECAR = "matrix.toml"  # of all matrices of a folder
 
 
 def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Iterator[SourceFile]:
     """Every file to read, sorted by name within its folder, found as it is asked for.
 
-    Data files of a WFDB header belong to the header, and a header kept as ``.orig`` beside its mended form is
-    left alone. Hidden files and the archive itself are not looked at.
+    Data files of a WFDB header, and what describes a matrix, belong to it; a header kept as ``.orig`` beside its mended
+    form is left alone. Hidden files and the archive itself are not looked at.
 
     Raises:
         ArchiveError: a source is not there, or holds no files.
@@ -31,9 +33,9 @@ def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Itera
                 found = True
                 path = Path(folder, name)
                 parts = [path.stat()]
-                if name.endswith(".hea"):  # a change of the samples is a change of the record
-                    beside = [f"{name[:-4]}.{suffix}" for suffix in OF_HEADER]
-                    parts += [Path(folder, other).stat() for other in beside if other in present]
+                stem, _, suffix = name.rpartition(".")
+                beside = [f"{stem}.{other}" for other in COMPANIONS.get(suffix, ())]
+                parts += [Path(folder, other).stat() for other in beside if other in present]
                 size, time = sum(part.st_size for part in parts), max(part.st_mtime_ns for part in parts)
                 yield SourceFile(path, prefix + name, size, time)
         if not found:
@@ -66,5 +68,6 @@ def _folders(source: Path, archive: Path | None) -> Iterator[tuple[str, list[str
 
 def _is_read(name: str, present: set[str]) -> bool:
     stem, _, suffix = name.rpartition(".")
-    of_header = suffix in OF_HEADER and f"{stem}.hea" in present
-    return not (name.startswith(".") or of_header or (suffix == "orig" and stem in present))
+    owners = [owner for owner, own in COMPANIONS.items() if suffix in own]
+    owned = any(f"{stem}.{owner}" in present for owner in owners) or name == FOLDER_SIDECAR
+    return not (name.startswith(".") or owned or (suffix == "orig" and stem in present))

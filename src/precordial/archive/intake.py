@@ -147,6 +147,8 @@ def ingest(
         files = find_files(paths, archive=folder)
         if preset:
             files = (file for file in files if preset.wanted(file.name))
+        if names:  # by name they would mostly come by date, and their order would undo the shift of dates
+            files = iter(names.shuffled(files))
         todo = Todo(files, reading, writer)
         finish = partial(_finish, preset=preset, names=names)
         tally = Tally(progress, total)

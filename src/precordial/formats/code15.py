@@ -88,6 +88,12 @@ def count_code15(path: Path) -> int:
         return len(part.ids)
 
 
+def find_exam(path: Path, name: str) -> int | None:
+    """The row of the exam with an id; see `Several.find`."""
+    with _opened(path) as part:
+        return next((row for row, exam in enumerate(part.ids) if str(exam) == name), None)
+
+
 def read_exams(path: Path, first: int, stop: int) -> Iterator[tuple[str, Ecg | UnusableEcg]]:
     """The exams of the rows from `first` to before `stop`, each with its id; see `Several.read`."""
     with _opened(path) as part:
@@ -205,5 +211,5 @@ CODE15 = Reader(
     "code-15",
     lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
     read_code15,
-    several=Several(count_code15, read_exams),
+    several=Several(count_code15, find_exam, read_exams),
 )

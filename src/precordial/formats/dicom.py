@@ -9,8 +9,8 @@ What the reader decides where the files leave room:
 - A millivolt value is sample × sensitivity × correction factor + baseline (PS3.3 C.10.9.1.4.4).
 - A padding value marks samples as missing, but for the value zero: the ECGToolkit file at hand has it, and its zeros
   are ordinary samples.
-- A patient id and an acquisition time must be there, as in MUSE files. An offset from UTC behind the time is left out:
-  what is wanted is the local time. Age is PatientAge, or else follows from the date of birth.
+- A patient id and an acquisition time may be missing, as in sets without names. An offset from UTC behind the time is
+  left out: what is wanted is the local time. Age is PatientAge, or else follows from the date of birth.
 """
 
 from __future__ import annotations
@@ -72,18 +72,14 @@ def read_dicom(path: Path) -> Ecg:
     sop_class = texts["SOPClassUID"]
     if sop_class not in SOP_CLASSES:
         raise UnusableEcg("unsupported", f"a DICOM object other than {', '.join(SOP_CLASSES.values())}", file=path)
-    if not texts["PatientID"]:
-        raise UnusableEcg("no-patient-id", "the patient id is missing", file=path)
     recorded_at = _moment(texts["AcquisitionDateTime"])
-    if recorded_at is None:
-        raise UnusableEcg("no-time", "the acquisition date or time is missing or is not a date", file=path)
     group = _rhythm(groups, path)
     signal, uv_per_unit, flags = _signal(group, path)
     return Ecg(
         signal,
         rate=_rate(group, path),
         leads=checked_leads((channel.lead for channel in group.channels), path),
-        patient_id=texts["PatientID"],
+        patient_id=texts["PatientID"] or None,
         recorded_at=recorded_at,
         age=_age(texts["PatientAge"], texts["PatientBirthDate"], recorded_at),
         sex=parse_sex(texts["PatientSex"]),
@@ -178,7 +174,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def _age(age: str, birth_date: str, recorded_at: datetime) -> float | None:
+def _age(age: str, birth_date: str, recorded_at: datetime | None) -> float | None:
     """Age in years, from PatientAge such as ``042Y``, or else from the date of birth."""
     said = _AGE.fullmatch(age)
     if said is not None:
@@ -187,7 +183,7 @@ def _age(age: str, birth_date: str, recorded_at: datetime) -> float | None:
         born = datetime.strptime(birth_date, "%Y%m%d")
     except ValueError:
         return None
-    return plausible_age((recorded_at - born).days / 365.25)
+    return plausible_age((recorded_at - born).days / 365.25) if recorded_at else None
 
 
 DICOM = Reader("dicom", lambda head: head[128:132] == b"DICM", read_dicom)

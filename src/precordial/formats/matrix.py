@@ -69,6 +69,11 @@ def count_matrix(path: Path) -> int:
     return look_into(path).count
 
 
+def find_matrix(path: Path, name: str) -> int | None:
+    """The number of the ECG with a name, which is its number; see `Several.find`."""
+    return int(name) if name.isdecimal() and name == str(int(name)) and int(name) < count_matrix(path) else None
+
+
 def read_matrices(path: Path, first: int, stop: int) -> Iterator[tuple[str, Ecg | UnusableEcg]]:
     """The ECGs from number `first` to before `stop`, each with its number; see `Several.read`."""
     matrix = look_into(path)
@@ -119,4 +124,6 @@ def _companions(path: Path) -> tuple[Path, ...]:
     return () if beside is None else (beside,)
 
 
-MATRIX = Reader("matrix", looks_like_matrix, read_matrix, _companions, several=Several(count_matrix, read_matrices))
+MATRIX = Reader(
+    "matrix", looks_like_matrix, read_matrix, _companions, several=Several(count_matrix, find_matrix, read_matrices)
+)

@@ -28,11 +28,13 @@ class Several:
 
     Attributes:
         count: how many the file holds, without reading them. Raises `UnusableEcg` for a damaged file.
+        find: the number of the ECG with a name; None: there is none. Raises as `count`.
         read: the ECGs from one number to before another, in the file's order, each with its name, which is unique
             in the file; an `UnusableEcg` in place of an ECG that cannot be read.
     """
 
     count: Callable[[Path], int]
+    find: Callable[[Path, str], int | None]
     read: Callable[[Path, int, int], Iterator[tuple[str, Ecg | UnusableEcg]]]
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from precordial.archive import Archive
 from precordial.ecg import FLAGS, Ecg, Flag, normalise
 from precordial.errors import ArchiveError, PrecordialError, UnusableEcg
@@ -113,13 +111,13 @@ def _named(path: Path, name: str) -> Found:
     reader = find_reader(path)
     if reader is None or reader.several is None:
         raise PrecordialError("this file holds one ECG, without a name", file=path, remedy="leave out # and the name")
-    count = reader.several.count(path)
-    for found, ecg in reader.several.read(path, 0, count):
-        if found == name:
-            return _judged(ecg, f"one of {count} in its file", name)
-    raise PrecordialError(
-        f"none of its {count} ECGs has that name", file=path, remedy="see the names of the first with --identify"
-    )
+    count, number = reader.several.count(path), reader.several.find(path, name)
+    if number is None:
+        raise PrecordialError(
+            f"none of its {count} ECGs has that name", file=path, remedy="see the names of the first with --identify"
+        )
+    ((_, ecg),) = reader.several.read(path, number, number + 1)
+    return _judged(ecg, f"one of {count} in its file", name)
 
 
 def _judged(ecg: Ecg | UnusableEcg, which: str = "", names: str = "") -> Found:
@@ -140,12 +138,14 @@ def _archived(folder: Path, ecg_id: str) -> Found:
         raise ArchiveError(
             "the id of an ECG has 16 digits from 0 to f", file=folder, remedy=f"give at least {LEAST_DIGITS} of them"
         )
-    ids = archive.ids[np.char.startswith(archive.ids, ecg_id.lower())]
+    first, last = (int(ecg_id.lower().ljust(16, digit), 16) for digit in "0f")
+    stored = archive.index["ecg_id"]
+    ids = [f"{number:016x}" for number in stored[(stored >= first) & (stored <= last)].tolist()]
     if len(ids) != 1:
-        what = f"the ids of {len(ids)} ECGs begin" if len(ids) else "no ECG has an id that begins"
-        remedy = "give more of its digits" if len(ids) else "look it up in the cohort or the predictions of a study"
+        what = f"the ids of {len(ids)} ECGs begin" if ids else "no ECG has an id that begins"
+        remedy = "give more of its digits" if ids else "look it up in the cohort or the predictions of a study"
         raise ArchiveError(f"{what} with {ecg_id}", file=folder, remedy=remedy)
-    return Found(archive[str(ids[0])], str(ids[0]))
+    return Found(archive[ids[0]], ids[0])
 
 
 def describe(ecg: Ecg, *, identify: bool = False) -> str:

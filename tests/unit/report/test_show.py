@@ -264,8 +264,14 @@ def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for k in range(start, stop):
             yield f"exam{k}", ecgs[k] if k != 2 else UnusableEcg("unreadable", "damaged", file=path)
 
+    def find(path: Path, name: str) -> int | None:
+        return int(name[4:]) if name in ("exam0", "exam1", "exam2", "exam3") else None
+
     reader = Reader(
-        "quartet", lambda head: head.startswith(b"QUARTET"), lambda path: step(), several=Several(lambda _: 4, read)
+        "quartet",
+        lambda head: head.startswith(b"QUARTET"),
+        lambda path: step(),
+        several=Several(lambda _: 4, find, read),
     )
     monkeypatch.setitem(READERS, "quartet", reader)
     (tmp_path / "quartet").write_bytes(b"QUARTET")
