@@ -233,3 +233,35 @@ def test_errors_name_the_file_and_no_person(tmp_path: Path, muse_xml: Maker) -> 
     with pytest.raises(UnusableEcg, match="line") as caught:
         read_ecg(path)
     assert "TEST" not in str(caught.value).removeprefix(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason_then"),
+    [
+        ((b"<WaveFormData>", b"<!-- <WaveFormData>AAAA</WaveFormData> --><WaveFormData>"), None),
+        ((b"<WaveFormData>", b"<WaveFormData >"), None),
+        ((b"<WaveFormData>\n", b"<WaveFormData><![CDATA["), None),
+        ((b"<WaveFormData>\n", b"<WaveFormData>&#13;&#10;"), None),
+        ((b"</WaveFormData>", b"</WaveformData>"), "unreadable"),
+        ((b"<WaveFormData>", b"<WaveFormData><b/>"), "unreadable"),
+        ((b"ISO-8859-1", b"x-unheard-of"), "unreadable"),
+    ],
+)
+def test_waveforms_that_are_no_plain_text_are_read_as_xml_says(
+    change: tuple[bytes, bytes], reason_then: str | None, muse_xml: Maker, tmp_path: Path
+) -> None:
+    """The fast way takes the text between two tags as it is; here it must not, or must notice that it cannot."""
+    whole, path = muse_xml(), tmp_path / "export.xml"
+    path.write_bytes(whole)
+    wanted = muse.read_muse(path).signal
+    changed = whole.replace(*change)
+    if b"CDATA" in change[1]:
+        changed = changed.replace(b"     </WaveFormData>", b"]]></WaveFormData>")
+    assert changed != whole
+    path.write_bytes(changed)
+    if reason_then:
+        with pytest.raises(UnusableEcg) as caught:
+            muse.read_muse(path)
+        assert caught.value.reason == reason_then
+    else:
+        np.testing.assert_array_equal(muse.read_muse(path).signal, wanted)

@@ -26,7 +26,7 @@ from precordial.formats.reader import (
     parse_sex,
     plausible_age,
 )
-from precordial.formats.xml import decode_base64, parse_xml, text
+from precordial.formats.xml import decode_base64, parse_with_bodies, text
 
 # A ten-second file has 0.15 MB. The limit stops a bomb before it is parsed: 8 MB of empty elements take 300 MB parsed.
 SIZE_LIMIT = 8 << 20
@@ -53,7 +53,7 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
     Raises:
         UnusableEcg: see `precordial.errors.REASONS`.
     """
-    root = parse_xml(path, SIZE_LIMIT, "RestingECG")
+    root, bodies = parse_with_bodies(path, SIZE_LIMIT, "RestingECG", "WaveFormData")
     patient_id = text(root, "PatientDemographics/PatientID")
     if not patient_id:
         raise UnusableEcg("no-patient-id", "the patient id is missing", file=path)
@@ -69,8 +69,8 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
         median = _waveform(root, "Median")
         if median is None:
             raise UnusableEcg("unreadable", "the Median waveform is missing", file=path)
-        _leads(median, path)
-    leads, digital, microvolts, flags = _leads(rhythm, path)
+        _leads(median, bodies, path)
+    leads, digital, microvolts, flags = _leads(rhythm, bodies, path)
     age = parse_number(text(root, "PatientDemographics/PatientAge"))
     per_year = _PER_YEAR.get(text(root, "PatientDemographics/AgeUnits").upper())
     return Ecg(
@@ -115,13 +115,15 @@ def _rate(waveform: etree._Element, path: Path) -> float:
     return checked_rate(base * 10**exponent, path)
 
 
-def _leads(waveform: etree._Element, path: Path) -> tuple[tuple[str, ...], NDArray[np.int16], list[float], Flag]:
+def _leads(
+    waveform: etree._Element, bodies: list[bytes], path: Path
+) -> tuple[tuple[str, ...], NDArray[np.int16], list[float], Flag]:
     """Names, integers (leads, samples), µV per unit of each lead, and whether checksums were missing."""
     fields = [_fields(element) for element in waveform.iterfind("LeadData")]
     names = checked_leads((one.get("LeadID", "") for one in fields), path)
     traces, flags = [], Flag(0)
     for name, one in zip(names, fields, strict=True):
-        data, checked = _samples(one, name or "without a name", path)
+        data, checked = _samples(one, bodies, name or "without a name", path)
         traces.append(np.frombuffer(data, "<i2"))
         flags |= Flag(0) if checked else Flag.NO_CHECKSUM
     if len({len(trace) for trace in traces}) > 1:
@@ -136,12 +138,12 @@ def _fields(element: etree._Element) -> dict[str, str]:
     return {child.tag: (child.text or "").strip() for child in reversed(element) if isinstance(child.tag, str)}
 
 
-def _samples(fields: dict[str, str], lead: str, path: Path) -> tuple[bytes, bool]:
+def _samples(fields: dict[str, str], bodies: list[bytes], lead: str, path: Path) -> tuple[bytes, bool]:
     """The bytes of one lead, and whether there was a checksum to hold them against."""
     if fields.get("LeadSampleSize", "") not in {"", "2"}:
         raise UnusableEcg("unsupported", f"lead {lead} is not stored in 16 bits", file=path)
     try:
-        data = decode_base64(fields.get("WaveFormData"))
+        data = decode_base64(bodies[int(fields["WaveFormData"])] if "WaveFormData" in fields else b"")
         crc, count = fields.get("LeadDataCRC32"), fields.get("LeadSampleCountTotal")
         crc_matches = not crc or int(crc) == zlib.crc32(data)
         count_matches = not count or 2 * int(count) == len(data)
