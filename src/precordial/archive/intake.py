@@ -256,7 +256,7 @@ def _read(todo: Iterable[Job], reading: FileReading, folder: Path, workers: int)
         for job in jobs:
             yield job, reading.read(job.file)
         return
-    spool = Spool(folder / ".spool", AHEAD * workers + 2, CHUNK * reading.manifest.ecg_bytes)
+    spool = Spool(folder, AHEAD * workers + 2, CHUNK * reading.manifest.ecg_bytes)
     try:
         chunks = ((chunk, spool.slot(k)) for k, chunk in enumerate(_chunks(jobs)))
         with closing(in_order(partial(_read_chunk, reading=reading), chunks, workers)) as done:

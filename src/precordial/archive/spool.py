@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -56,21 +57,27 @@ def _map(path: Path) -> mmap.mmap:
 class Spool:
     """A file of equal slots, which the processes of one machine see as memory.
 
-    It lies in the archive's folder, since shared memory proper is often limited to a few MB in containers.
+    On Linux it is a file without a name, in memory, that ends with this process, however it ends; workers find it
+    through ``/proc``. Elsewhere it lies in a folder. Shared memory proper is often limited to a few MB in containers.
 
     Args:
-        path: of the file, which is made, and remade where a kill left it.
+        folder: for a file with a name, which a kill leaves and the next spool replaces.
         slots: how many chunks may be at work, or done and not yet written.
         size: bytes of each slot.
     """
 
-    def __init__(self, path: Path, slots: int, size: int) -> None:
-        self.path, self.slots, self.size = path, slots, size
-        path.unlink(missing_ok=True)
-        with path.open("wb") as file:  # written, or a disk that fills up would kill who writes to the map
-            for _ in range(slots):
-                file.write(bytes(size))
-        self._memory = memoryview(_map(path))
+    def __init__(self, folder: Path, slots: int, size: int) -> None:
+        self.slots, self.size = slots, size
+        if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+            self._file = os.fdopen(os.memfd_create("precordial"), "wb")
+            self.path = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
+        else:
+            self.path = folder / ".spool"
+            self._file = self.path.open("wb")
+        for _ in range(slots):  # written, or memory or a disk that fills up would kill who writes to the map
+            self._file.write(bytes(size))
+        self._file.flush()
+        self._memory = memoryview(_map(self.path))
 
     def slot(self, number: int) -> Slot:
         """The slot of chunk number `number`; it is free again when that chunk's results are written."""
@@ -85,4 +92,6 @@ class Spool:
 
     def remove(self) -> None:
         """Remove the file."""
-        self.path.unlink(missing_ok=True)
+        self._file.close()
+        if not self.path.is_relative_to("/proc"):
+            self.path.unlink()

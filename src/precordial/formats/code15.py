@@ -58,26 +58,6 @@ class Part:
     tracings: h5py.Dataset
 
 
-def read_code15(path: Path) -> Ecg:
-    """Read a file of one exam.
-
-    Returns:
-        (12, samples) float32 mV at 400 Hz, without padding.
-
-    Raises:
-        UnusableEcg: see `precordial.errors.REASONS`; ``unsupported`` for a file of more than one.
-    """
-    count = count_code15(path)
-    if count != 1:
-        raise UnusableEcg(
-            "unsupported", f"holds {count} ECGs", file=path, remedy="give one as FILE#NAME, or ingest the file"
-        )
-    ((_, ecg),) = read_exams(path, 0, 1)
-    if isinstance(ecg, UnusableEcg):
-        raise ecg
-    return ecg
-
-
 def count_code15(path: Path) -> int:
     """How many exams a file holds.
 
@@ -207,9 +187,5 @@ def _check_deflated(dataset: h5py.Dataset, start: int, stop: int) -> None:
             raise ValueError("a chunk larger than announced")
 
 
-CODE15 = Reader(
-    "code-15",
-    lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
-    read_code15,
-    several=Several(count_code15, find_exam, read_exams),
-)
+SEVERAL = Several(count_code15, find_exam, read_exams)
+CODE15 = Reader("code-15", lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"), SEVERAL.only, several=SEVERAL)

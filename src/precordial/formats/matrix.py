@@ -39,27 +39,6 @@ from precordial.formats.matrix_sidecar import Said, read_sidecar, sidecar_beside
 from precordial.formats.reader import Reader, Several
 
 
-def read_matrix(path: Path) -> Ecg:
-    """Read a matrix of one ECG; see the module.
-
-    Returns:
-        (leads, samples) float32 mV; missing samples are zero and flagged.
-
-    Raises:
-        UnusableEcg: see `precordial.errors.REASONS`; ``unsupported`` for several ECGs, and where rate, units or leads
-            are not given.
-    """
-    count = count_matrix(path)
-    if count != 1:
-        raise UnusableEcg(
-            "unsupported", f"holds {count} ECGs", file=path, remedy="give one as FILE#NAME, or ingest the file"
-        )
-    ((_, ecg),) = read_matrices(path, 0, 1)
-    if isinstance(ecg, UnusableEcg):
-        raise ecg
-    return ecg
-
-
 def count_matrix(path: Path) -> int:
     """How many ECGs a file holds.
 
@@ -124,6 +103,5 @@ def _companions(path: Path) -> tuple[Path, ...]:
     return () if beside is None else (beside,)
 
 
-MATRIX = Reader(
-    "matrix", looks_like_matrix, read_matrix, _companions, several=Several(count_matrix, find_matrix, read_matrices)
-)
+SEVERAL = Several(count_matrix, find_matrix, read_matrices)
+MATRIX = Reader("matrix", looks_like_matrix, SEVERAL.only, _companions, several=SEVERAL)

@@ -37,6 +37,21 @@ class Several:
     find: Callable[[Path, str], int | None]
     read: Callable[[Path, int, int], Iterator[tuple[str, Ecg | UnusableEcg]]]
 
+    def only(self, path: Path) -> Ecg:
+        """The ECG of a file that holds one.
+
+        Raises:
+            UnusableEcg: it cannot be read; ``unsupported`` for a file that holds more.
+        """
+        count = self.count(path)
+        if count != 1:
+            remedy = "give one as FILE#NAME, or ingest the file"
+            raise UnusableEcg("unsupported", f"holds {count} ECGs", file=path, remedy=remedy)
+        ((_, ecg),) = self.read(path, 0, 1)
+        if isinstance(ecg, UnusableEcg):
+            raise ecg
+        return ecg
+
 
 @dataclass(frozen=True)
 class Reader:
