@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from command_line import CommandLine
+
 Called = subprocess.CompletedProcess[str]
 
 
@@ -35,3 +37,9 @@ def files_below() -> Callable[[Path], dict[str, tuple[int, int]]]:
         }
 
     return look
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line in this process."""
+    return CommandLine(monkeypatch, capsys)

@@ -7,7 +7,6 @@ import errno
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from command_line import CommandLine
 from precordial.archive import Archive
-from precordial.cli import main
 from precordial.ecg import EIGHT
 from precordial.twin import Hospital, make_hospital
 
@@ -44,39 +43,6 @@ pretraining = ["none", "age-sex"]
 [training]
 batch = 32
 """
-
-
-class CommandLine:
-    """Runs ``precordial WORDS…`` in this process, for starting one takes seconds."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def run(self, *words: str | Path) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr."""
-        self._monkeypatch.setattr(sys, "argv", ["precordial", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = self._capsys.readouterr()
-        code = ended.value.code
-        assert isinstance(code, int)
-        return code, said.out, said.err
-
-    def complaint(self, *words: str | Path) -> str:
-        """What it complains about, in its one line."""
-        code, out, err = self.run(*words)
-        assert code == 2, err
-        assert out == ""
-        *notes, last = err.splitlines()
-        # What was done before the fault may be noted: "archive: …", "cohort: building".
-        assert all(note.startswith(("archive: ", "cohort: ")) for note in notes), err
-        assert last.startswith("precordial: ")
-        return last.removeprefix("precordial: ")
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    return CommandLine(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -449,7 +415,11 @@ def test_the_help_stays_as_it_is(words: Sequence[str], command: CommandLine) -> 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device (says the system)"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "No space left on device (says the system); make room, and run the same command again",
+        ),
+        (OSError(errno.EISDIR, "Is a directory", "/a/.b.part", None, "/a/b"), "/a/b: Is a directory (says the system)"),
         (PermissionError(errno.EACCES, "Permission denied", "/a/b"), "/a/b: Permission denied (says the system)"),
         (FileNotFoundError(errno.ENOENT, "No such file", "/a/b"), "/a/b: No such file (says the system)"),
         (FileNotFoundError(errno.ENOENT, "No such file"), None),

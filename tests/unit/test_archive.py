@@ -424,3 +424,64 @@ def test_a_full_disk_stops_ingest_and_what_was_acknowledged_is_intact(
     fill(tmp_path / "a", range(3, 8))
     assert len(Archive(tmp_path / "a")) == 8
     assert verify(tmp_path / "a") == Verification(8, (), (), 0)
+
+
+def matrices(path: Path, count: int, *, seconds: int = 10) -> np.ndarray:
+    """A file of several ECGs; the second is flat."""
+    units = np.random.default_rng(1).integers(-900, 900, (count, 8, seconds * 100)).astype(np.int16)
+    units[1, 2] = 5
+    np.savez(path, signal=units, rate=100, units="uV", leads=list(EIGHT))
+    return units
+
+
+@pytest.mark.parametrize("large", [1, 1 << 30])  # read in spans, or whole
+def test_a_file_of_several_ecgs(large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("precordial.archive.intake.LARGE", large)
+    (tmp_path / "ecg").mkdir()
+    units = matrices(tmp_path / "ecg" / "several.npz", 600)
+    folder_of_records(tmp_path / "ecg" / "z", 2)
+    steps: list[tuple[int, int]] = []
+    first = ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1, progress=lambda *step: steps.append(step))
+    assert (first.added, first.rejected) == (601, {"flat-lead": 1})
+    assert steps[-1] == (3, 3)
+    archive = Archive(tmp_path / "a")
+    wanted = np.delete(units, 1, axis=0)
+    np.testing.assert_array_equal(archive.units(np.arange(599)), wanted)
+    assert archive.table()["source"].to_list()[:2] == ["several.npz#0", "several.npz#2"]
+    assert archive.rejects()[0]["source"] == "several.npz#1"
+    again = ingest(tmp_path / "ecg", tmp_path / "a", workers=1)
+    assert (again.skipped, again.added, again.rejected) == (3, 0, {})
+
+
+def test_an_interrupted_file_of_several_goes_on_after_its_last_span(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("precordial.archive.intake.LARGE", 1)
+    (tmp_path / "ecg").mkdir()
+    matrices(tmp_path / "ecg" / "several.npz", 700)
+    ingest(tmp_path / "ecg", tmp_path / "whole", rate=100, workers=1)
+    add, calls = ArchiveWriter.add, []
+
+    def interrupted(writer: ArchiveWriter, *args: object, **also: object) -> object:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return add(writer, *args, **also)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ArchiveWriter, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(tmp_path / "ecg", tmp_path / "cut", rate=100, workers=1)
+    monkeypatch.setattr(ArchiveWriter, "add", add)
+    assert len(Archive(tmp_path / "cut")) == 255
+    rest = ingest(tmp_path / "ecg", tmp_path / "cut", workers=1)
+    assert (rest.added, rest.rejected) == (699 - 255, {})
+    assert Archive(tmp_path / "cut").table().equals(Archive(tmp_path / "whole").table())
+    assert ingest(tmp_path / "ecg", tmp_path / "cut", workers=1).skipped == 1
+
+
+def test_a_source_without_files_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    folder_of_records(tmp_path / "ecg", 2)
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(ArchiveError, match="the folder holds no files"):
+        ingest([tmp_path / "ecg", tmp_path / "bare"], tmp_path / "a", rate=100)
+    assert not (tmp_path / "a").exists()

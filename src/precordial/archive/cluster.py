@@ -94,5 +94,5 @@ def _make_part(jobs: list[Job], reading: FileReading, folder: str) -> str:
     path = Path(tempfile.mkdtemp(dir=folder))
     with ArchiveWriter(path, reading.manifest) as writer:
         for job in jobs:
-            writer.add(job.key, reading.read(job.file))
+            writer.add(job.key, reading.read(job.file), also=job.also)
     return str(path)

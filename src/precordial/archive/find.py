@@ -20,17 +20,13 @@ def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Itera
     Data files of a WFDB header, and what describes a matrix, belong to it; a header kept as ``.orig`` beside its mended
     form is left alone. Hidden files and the archive itself are not looked at.
 
-    Raises:
-        ArchiveError: a source is not there, or holds no files.
     """
     for source in sources:
-        found = False
         base = str(source if source.is_dir() else source.parent)
         for folder, names, present in _folders(source, archive):
             below = os.path.relpath(folder, base).replace(os.sep, "/")
             prefix = "" if below == "." else f"{below}/"
             for name in names:
-                found = True
                 path = Path(folder, name)
                 parts = [path.stat()]
                 stem, _, suffix = name.rpartition(".")
@@ -38,8 +34,6 @@ def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Itera
                 parts += [Path(folder, other).stat() for other in beside if other in present]
                 size, time = sum(part.st_size for part in parts), max(part.st_mtime_ns for part in parts)
                 yield SourceFile(path, prefix + name, size, time)
-        if not found:
-            raise ArchiveError("the folder holds no files", file=source, remedy="give the folder with the ECG files")
 
 
 def count_files(sources: Sequence[Path], *, archive: Path | None = None) -> int:
@@ -47,11 +41,13 @@ def count_files(sources: Sequence[Path], *, archive: Path | None = None) -> int:
     return sum(len(names) for source in sources for _, names, _ in _folders(source, archive))
 
 
-def check_sources(sources: Sequence[Path]) -> None:
-    """Raise an error for a source that is not there, before anything is made."""
+def check_sources(sources: Sequence[Path], *, archive: Path | None = None) -> None:
+    """Raise an error for a source that is not there or holds no files, before anything is made."""
     for source in sources:
         if not source.exists():
             raise ArchiveError("there is no such file or folder", file=source, remedy="check the path")
+        if not any(names for _, names, _ in _folders(source, archive)):
+            raise ArchiveError("the folder holds no files", file=source, remedy="give the folder with the ECG files")
 
 
 def _folders(source: Path, archive: Path | None) -> Iterator[tuple[str, list[str], set[str]]]:

@@ -74,6 +74,11 @@ class Job:
     key: int
     whole: int | None = None
 
+    @property
+    def also(self) -> tuple[int, ...]:
+        """What is finished with it."""
+        return () if self.whole is None else (self.whole,)
+
 
 def ingest(
     sources: str | Path | Sequence[str | Path],
@@ -122,7 +127,7 @@ def ingest(
     """
     started, folder = time.monotonic(), Path(archive)
     paths = [Path(path) for path in ([sources] if isinstance(sources, str | Path) else sources)]
-    check_sources(paths)
+    check_sources(paths, archive=folder)  # an archive is not made for nothing
     total = count_files(paths, archive=folder) if progress else 0
     old = read_manifest(folder) if (folder / "archive.json").exists() else Manifest()
     rate = rate or old.rate
@@ -141,15 +146,12 @@ def ingest(
         codec=codec or old.codec,
         key=names.fingerprint if names else "",
     )
-    next(find_files(paths, archive=folder))  # an archive is not made for nothing
     with ArchiveWriter(folder, wanted, before_commit=names.save if names else None) as writer:
         reading = FileReading(writer.manifest, names.secret if names else b"")
         files = find_files(paths, archive=folder)
-        if preset:
-            files = (file for file in files if preset.wanted(file.name))
         if names:  # by name they would mostly come by date, and their order would undo the shift of dates
             files = iter(names.shuffled(files))
-        todo = Todo(files, reading, writer)
+        todo = Todo(files, reading, writer, preset)
         finish = partial(_finish, preset=preset, names=names)
         tally = Tally(progress, total)
         workers = workers or os.cpu_count() or 1
@@ -158,10 +160,8 @@ def ingest(
         else:
             with closing(_read(todo, reading, folder, workers)) as read:
                 for job, results in read:
-                    tally.results(writer.add(job.key, [finish(result) for result in results]))
-                    if job.whole is not None:
-                        writer.add(job.whole, [])
-                    tally.file(job, todo.skipped)
+                    tally.results(writer.add(job.key, [finish(result) for result in results], also=job.also))
+                    tally.file(job, todo.passed)
         writer.commit()
         held = writer.count
     rejected = dict(sorted(tally.rejected.items()))
@@ -179,9 +179,7 @@ def _ingest_on_ray(
             tally.added += added
             tally.results(rejected)
             for job in jobs:
-                if job.whole is not None:
-                    writer.add(job.whole, [])
-                tally.file(job, todo.skipped)
+                tally.file(job, todo.passed)
 
 
 class Tally:
@@ -199,11 +197,11 @@ class Tally:
             else:
                 self.added += 1
 
-    def file(self, job: Job, skipped: int) -> None:
-        """Count a file, with its last span."""
+    def file(self, job: Job, passed: int) -> None:
+        """Count a file, with its last span; and say how many are done, with those that were passed over."""
         self._done += job.whole is not None or job.file.span is None
         if self._progress:
-            self._progress(skipped + self._done, self._total)
+            self._progress(passed + self._done, self._total)
 
 
 class Todo:
@@ -211,24 +209,28 @@ class Todo:
 
     Attributes:
         skipped: files that were finished already, so far.
+        passed: these, and files that the preset does not want.
     """
 
-    def __init__(self, files: Iterable[SourceFile], reading: FileReading, writer: ArchiveWriter) -> None:
-        self.skipped = 0
-        self._files, self._reading, self._finished = files, reading, writer.finished
+    def __init__(
+        self, files: Iterable[SourceFile], reading: FileReading, writer: ArchiveWriter, preset: Preset | None
+    ) -> None:
+        self.skipped = self.passed = 0
+        self._files, self._reading, self._finished, self._preset = files, reading, writer.finished, preset
 
     def __iter__(self) -> Iterator[Job]:
         for file in self._files:
             key = self._reading.key(file)
-            if key in self._finished:
-                self.skipped += 1
+            known = key in self._finished
+            self.skipped += known
+            if known or (self._preset and not self._preset.wanted(file.name)):
+                self.passed += 1
                 continue
             spans = self._reading.spans(file) if file.size >= LARGE else [file]
-            keys = [self._reading.key(span) for span in spans]
-            last = len(spans) - 1
-            for k, (span, own) in enumerate(zip(spans, keys, strict=True)):
-                if own not in self._finished or k == last:
-                    yield Job(span, own, key if span.span and k == last else None)
+            for span in spans:
+                own = self._reading.key(span)
+                if own not in self._finished:
+                    yield Job(span, own, key if span.span and span is spans[-1] else None)
 
 
 def _finish(result: Taken | Rejected, preset: Preset | None, names: Pseudonyms | None) -> Taken | Rejected:

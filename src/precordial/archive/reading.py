@@ -71,7 +71,7 @@ class FileReading:
             return
         if reader is None or reader.several is None:
             raise UnusableEcg("unreadable", "the file changed while it was read")
-        for name, one in reader.several.read(file.path, *(file.span or (0, SPAN))):
+        for name, one in reader.several.read(file.path, *(file.span or (0, reader.several.count(file.path)))):
             digest = 0 if isinstance(one, UnusableEcg) else self._digest(name.encode() + one.signal.tobytes())
             yield f"{file.name}#{name}", digest, one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from typing import Any
 
@@ -25,11 +26,20 @@ USERS_ERRORS = {
     errno.EISDIR,
     errno.ENAMETOOLONG,
     errno.EMFILE,
+    errno.EFBIG,
+}
+REMEDIES = {
+    errno.ENOSPC: "; make room, and run the same command again",
+    errno.EDQUOT: "; make room, and run the same command again",
+    errno.EFBIG: "; allow larger files (ulimit -f), and run the same command again",
 }
 
 
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2, Ctrl-C is 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal, nor every file name, knows all letters
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False, prog_name="precordial")
         if code == 130:  # what typer makes of Ctrl-C
@@ -47,8 +57,10 @@ def main() -> None:
     except OSError as error:
         if error.errno not in USERS_ERRORS and not (error.errno == errno.ENOENT and error.filename):
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"precordial: {where}{error.strerror or error} (says the system)", file=sys.stderr)
+        file = error.filename2 or error.filename  # of a file that was to be renamed, its name in the end
+        where = f"{file}: " if file else ""
+        remedy = REMEDIES.get(error.errno, "")
+        print(f"precordial: {where}{error.strerror or error} (says the system){remedy}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
         # Typer brings its own copy of click's errors, known by what they can do.

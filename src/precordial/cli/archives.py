@@ -35,14 +35,20 @@ def ingest(
 ) -> None:
     """Read ECG files into an archive. A second call goes on where the first ended."""
     from precordial.archive import ingest as run_ingest
+    from precordial.archive.find import check_sources
+    from precordial.archive.layout import Manifest, read_manifest
     from precordial.datasets import preset_metadata
     from precordial.progress import ConsoleWatcher
 
     known = None
     if preset:
+        check_sources(sources)
         if len(sources) != 1 or not sources[0].is_dir():
-            raise PrecordialError("a preset needs the set's own folder", remedy="give that folder, and it alone")
-        known = preset_metadata(preset, sources[0], rate=rate or 500)
+            raise PrecordialError(
+                "a preset needs the set's own folder", file=sources[-1], remedy="give that folder, and it alone"
+            )
+        old = read_manifest(archive) if (archive / "archive.json").exists() else Manifest()
+        known = preset_metadata(preset, sources[0], rate=rate or old.rate)
     with ConsoleWatcher() as watcher:
         summary = run_ingest(
             sources,
@@ -141,7 +147,7 @@ def archive_convert(
 def archive_quality(
     folder: ArchiveFolder,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the table to a file too.")] = None,
-    suppress_below: Annotated[int, typer.Option(metavar="N", help="Leave out counts from 1 to N - 1.")] = 0,
+    suppress_below: Annotated[int, typer.Option(min=0, metavar="N", help="Leave out counts from 1 to N - 1.")] = 0,
 ) -> None:
     """Print how many ECGs have which flags, for each device, site and year; and why files were rejected."""
     from precordial.archive import Archive
@@ -166,10 +172,12 @@ def archive_check_privacy(
     ] = None,
 ) -> None:
     """Read a pseudonymised archive back and search it for ids, names and dates; exit code 1 if one is found."""
+    from precordial.archive.find import check_sources
     from precordial.archive.privacy import check_privacy
     from precordial.archive.pseudonyms import Pseudonyms
     from precordial.progress import ConsoleWatcher
 
+    check_sources(sources or ())  # or the check would pass for a path with a slip in it
     pseudonyms = Pseudonyms.open(key, archive=folder, create=False)
     with ConsoleWatcher() as watcher:
         found = check_privacy(folder, pseudonyms, sources or (), progress=watcher.files)

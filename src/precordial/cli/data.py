@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from precordial.cli.app import app
-from precordial.errors import PrecordialError
 
 Columns = list[str] | None
 
@@ -60,12 +59,12 @@ def pseudonymise_table(
     for one in formats or ():
         column, equals, pattern = one.partition("=")
         if not equals or not pattern:
-            raise PrecordialError("a date format is COLUMN=PATTERN, such as arrival=%d.%m.%Y", key="--date-format")
+            raise typer.BadParameter("write COLUMN=PATTERN, such as arrival=%d.%m.%Y", param_hint="'--date-format'")
         patterns[column] = pattern
     try:
         day = date.fromisoformat(ages_at) if ages_at else None
     except ValueError:
-        raise PrecordialError("this is no date such as 2024-12-31", key="--ages-at") from None
+        raise typer.BadParameter("write a date as 2024-12-31", param_hint="'--ages-at'") from None
     rows = write(
         table,
         out,
