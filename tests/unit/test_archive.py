@@ -140,8 +140,10 @@ def test_a_second_ingest_opens_nothing_and_an_appended_one_adds_what_is_new(tmp_
     again = ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1)
     assert (again.added, again.skipped) == (0, 3)
     folder_of_records(tmp_path / "ecg", 5)  # writes the first three again, with another modification time
+    shutil.copytree(tmp_path / "ecg" / "00", tmp_path / "ecg" / "copy")
     more = ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1)
-    assert (more.added, more.rejected, more.total) == (2, {"duplicate": 3}, 5)
+    assert (more.added, more.skipped, more.rejected, more.total) == (2, 0, {"duplicate": 5}, 5)
+    assert ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1).skipped == 10
 
 
 def test_bad_files_become_rejects_with_their_reason(tmp_path: Path) -> None:
@@ -378,9 +380,10 @@ def test_changed_files_are_seen_also_where_only_the_samples_changed(tmp_path: Pa
     folder_of_records(tmp_path / "ecg", 3)
     ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1)
     data = tmp_path / "ecg" / "00" / "rec0001.dat"
+    data.write_bytes(data.read_bytes()[:-2] + b"\0\0")
     os.utime(data, ns=(1, data.stat().st_mtime_ns + 10**9))
     again = ingest(tmp_path / "ecg", tmp_path / "a", rate=100, workers=1)
-    assert (again.skipped, again.rejected) == (2, {"duplicate": 1})
+    assert (again.skipped, again.rejected) == (2, {"bad-checksum": 1})
 
 
 def test_every_ten_seconds_of_a_long_recording(tmp_path: Path) -> None:
@@ -398,6 +401,8 @@ def test_every_ten_seconds_of_a_long_recording(tmp_path: Path) -> None:
     assert ingest(tmp_path / "ecg", tmp_path / "every").skipped == 1
     with pytest.raises(ArchiveError, match="holds every ten seconds of a recording, not the first ten seconds of each"):
         ingest(tmp_path / "ecg", tmp_path / "every", windows="first")
+    ingest(tmp_path / "ecg", tmp_path / "authors", rate=100, windows="every", rules="authors-code", workers=1)
+    np.testing.assert_array_equal(Archive(tmp_path / "authors").units(np.arange(3)), every.units(np.arange(3)))
 
 
 def test_a_full_disk_stops_ingest_and_what_was_acknowledged_is_intact(

@@ -31,6 +31,8 @@ def find_files(sources: Sequence[Path], *, archive: Path | None = None) -> Itera
                 parts = [path.stat()]
                 stem, _, suffix = name.rpartition(".")
                 beside = [f"{stem}.{other}" for other in COMPANIONS.get(suffix, ())]
+                if "toml" in COMPANIONS.get(suffix, ()):
+                    beside.append(FOLDER_SIDECAR)
                 parts += [Path(folder, other).stat() for other in beside if other in present]
                 size, time = sum(part.st_size for part in parts), max(part.st_mtime_ns for part in parts)
                 yield SourceFile(path, prefix + name, size, time)

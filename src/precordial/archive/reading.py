@@ -95,13 +95,15 @@ class FileReading:
         manifest = self.manifest
         length = round(SECONDS * ecg.rate)
         pieces = max(ecg.signal.shape[1] // length, 1) if manifest.windows == "every" else 1
+        squeeze = manifest.rules == "authors-code"
         for piece in range(pieces):
             name, number, part = source, ecg_id, ecg
             if piece:
                 name = f"{source}@{piece * SECONDS}"
                 number = self._digest(ecg_id.to_bytes(8, "little"), piece.to_bytes(4, "little"))
                 part = _later(ecg, piece * SECONDS)
-            squeeze = manifest.rules == "authors-code"
+            if squeeze and pieces > 1:  # ten seconds need no squeezing
+                part = replace(part, signal=part.signal[:, :length])
             try:
                 whole = normalise(part, rate=manifest.rate, samples=manifest.samples, squeeze=squeeze)
             except UnusableEcg as error:

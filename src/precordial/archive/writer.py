@@ -13,6 +13,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from precordial import __version__
+from precordial.archive.archive import Archive
 from precordial.archive.known import Digests
 from precordial.archive.layout import (
     COMMIT,
@@ -70,6 +71,7 @@ class ArchiveWriter:
             raise
         self._queued: dict[str, list[bytes]] = {name: [] for name in LOGGED}
         self._queued_rows = 0
+        self._known: Archive | None = None  # opened when it is needed
         self._whole = True  # whether what is queued and what is written fit together
 
     def __enter__(self) -> Self:
@@ -103,10 +105,11 @@ class ArchiveWriter:
             also: keys of further files that are finished with it.
 
         Returns:
-            What was done: an ECG whose content is in the archive already comes back rejected.
+            What was done: an ECG whose content is in the archive already comes back rejected; but one that is there
+            from the very same source, whose file was only touched, does not come back.
         """
         self._whole = False
-        done = [self._put(result, file_key) for result in results]
+        done = [put for result in results if (put := self._put(result, file_key))]
         for key in (file_key, *also):
             self.finished.add(key)
             self._queued["files"].append(np.uint64(key).tobytes())
@@ -115,16 +118,25 @@ class ArchiveWriter:
             self.commit()
         return done
 
-    def _put(self, result: Taken | Rejected, file_key: int) -> Taken | Rejected:
+    def _put(self, result: Taken | Rejected, file_key: int) -> Taken | Rejected | None:
         if isinstance(result, Taken):
             if result.ecg_id not in self._ids:
                 self._put_ecg(result, file_key)
                 return result
+            if self._is_there_from(result):
+                return None
             problem = "an ECG with the same content is already in the archive"
             result = Rejected(result.source, "duplicate", problem)
         row = {"source": result.source, "reason": result.reason, "problem": result.problem}
         self._queued["rejects"].append(json.dumps(row, ensure_ascii=False).encode(errors="surrogateescape") + b"\n")
         return result
+
+    def _is_there_from(self, taken: Taken) -> bool:
+        """Whether the archive had the ECG, from the same source, when it was first asked."""
+        if self._known is None:
+            self._known = Archive(self.path)
+        ecg_id = f"{taken.ecg_id:016x}"
+        return ecg_id in self._known and self._known.source(int(self._known.rows([ecg_id])[0])) == taken.source
 
     def _put_ecg(self, taken: Taken, file_key: int) -> None:
         ecg, data = taken.ecg, memoryview(taken.data)

@@ -69,7 +69,7 @@ def ingest(
         f"{summary.total:,} ECGs in {archive}"
     )
     if read:
-        print(f"{read:,} files in {summary.seconds:.1f} s ({read / max(summary.seconds, 1e-9):,.0f} files/s)")
+        print(f"{read:,} recordings in {summary.seconds:.1f} s ({read / max(summary.seconds, 1e-9):,.0f} a second)")
     _print_rejects(summary.rejected, archive)
 
 
