@@ -224,7 +224,7 @@ def check_settings(path: Path, manifest: Manifest, wanted: Manifest) -> None:
     Raises:
         ArchiveError: the archive has others than are wanted.
     """
-    problem = ""
+    problem, remedy = "", "use another folder: an archive keeps its first settings"
     if (manifest.rate, manifest.samples) != (wanted.rate, wanted.samples):
         problem = f"the archive holds {manifest.samples} samples at {manifest.rate} Hz, "
         problem += f"not {wanted.samples} at {wanted.rate} Hz"
@@ -235,11 +235,12 @@ def check_settings(path: Path, manifest: Manifest, wanted: Manifest) -> None:
         problem = f"the archive holds {kept[manifest.windows]}, not {kept[wanted.windows]}"
     elif manifest.codec != wanted.codec:
         problem = f"the archive stores its ECGs by the codec '{manifest.codec}', not '{wanted.codec}'"
+    elif manifest.key and not wanted.key:
+        problem, remedy = "the archive is pseudonymised, and no key is given", "give its key file by --pseudonymise"
     elif manifest.key != wanted.key:
-        problem = "the archive is pseudonymised by another key" if manifest.key else "the archive is not pseudonymised"
-        problem += "" if wanted.key else ", and no key is given"
+        problem = f"the archive is {'pseudonymised by another key' if manifest.key else 'not pseudonymised'}"
     if problem:
-        raise ArchiveError(problem, file=path, remedy="use another folder: an archive keeps its first settings")
+        raise ArchiveError(problem, file=path, remedy=remedy)
 
 
 def _cut_torn_tail(log: Log, manifest: Manifest) -> int:
