@@ -151,6 +151,7 @@ def _archived(folder: Path, ecg_id: str) -> Found:
 def describe(ecg: Ecg, *, identify: bool = False) -> str:
     """Header and flags in words, a line each; without `identify` nothing that names the patient.
 
+    >>> import numpy as np
     >>> ecg = Ecg(np.zeros((2, 1000), np.float32), rate=100, leads=("I", "II"), patient_id="A7", age=61, source="muse")
     >>> print(describe(ecg))
     recorded   unknown
