@@ -1,9 +1,10 @@
-"""A pseudonymised archive through the command line: nothing tells who it is, a leak is found, and a study still works."""
+"""A pseudonymised archive through the command line: nothing tells who it is, a leak is found, a study still works."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -58,6 +59,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
     text = make_muse_xml(rate=100, samples=1000, patient_id=patient, encoding="UTF-8").decode()
     file.write_text(text.replace("TÉST", NAME), encoding="utf-8")
     (hospital.ecg / f"{NAME} called.txt").write_text("Please call back.")
+    os.mkfifo(hospital.ecg / "pipe")  # to read it would never end
     return hospital
 
 
@@ -230,7 +232,10 @@ def refusals() -> dict[str, tuple[Callable[[Path, Path], tuple[str | Path, ...]]
         return ("--pseudonymise", key.with_name("another"))
 
     return {
-        "no key": (lambda archive, key: (), "{archive}: the archive is pseudonymised, and no key is given; give its key "),
+        "no key": (
+            lambda archive, key: (),
+            "{archive}: the archive is pseudonymised, and no key is given; give its key ",
+        ),
         "another key": (another, "{archive}: the archive is pseudonymised by another key; give the key file that it "),
         "a new key": (
             lambda archive, key: ("--pseudonymise", key.with_name("new")),
@@ -240,10 +245,19 @@ def refusals() -> dict[str, tuple[Callable[[Path, Path], tuple[str | Path, ...]]
             lambda archive, key: ("--pseudonymise", archive / "key"),
             "{archive}/key: the key would lie inside the archive, and be given away with it; name a key file in ",
         ),
-        "a key that is gone": (gone, "{safe}/key: the key file is gone, while its key table is still there; restore it "),
+        "a key that is gone": (
+            gone,
+            "{safe}/key: the key file is gone, while its key table is still there; restore it ",
+        ),
         "a damaged key": (damaged, "{safe}/key: this is no key file, or it is damaged; restore it from a copy: a new "),
-        "a key for all to read": (open_to_all, "{safe}/key: others on this machine can read this file; take their right "),
-        "a table for all to read": (open_table, "{safe}/key.table.csv: others on this machine can read this file; take "),
+        "a key for all to read": (
+            open_to_all,
+            "{safe}/key: others on this machine can read this file; take their right ",
+        ),
+        "a table for all to read": (
+            open_table,
+            "{safe}/key.table.csv: others on this machine can read this file; take ",
+        ),
         "a folder as key": (
             lambda archive, key: ("--pseudonymise", key.parent),
             "{safe}: this is no regular file; name another key file",
@@ -305,7 +319,7 @@ def pseudonymise_registers(hospital: Hospital, key: Path, out: Path, command: Co
 
 
 def by_waveform(archive: Path, cohort: Table) -> dict[int, dict[str, str]]:
-    """The rows by what pseudonyms leave as it is. (Of two files with one content, which is taken depends on the key.)"""
+    """The rows by what pseudonyms leave as it is. (Of two files of one content, the key decides which is taken.)"""
     opened = Archive(archive)
     return {int(opened.index["waveform"][opened.rows([row["ecg_id"]])[0]]): row for row in cohort}
 
