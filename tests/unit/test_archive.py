@@ -490,3 +490,19 @@ def test_a_source_without_files_is_said_before_anything_is_read(tmp_path: Path) 
     with pytest.raises(ArchiveError, match="the folder holds no files"):
         ingest([tmp_path / "ecg", tmp_path / "bare"], tmp_path / "a", rate=100)
     assert not (tmp_path / "a").exists()
+
+
+def test_files_of_one_name_size_and_time_in_two_folders_are_two(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        units = np.random.default_rng(seed).integers(-500, 500, (8, 1000)).astype(np.int16)
+        wfdb_record(tmp_path / name / "rec", units, gain=1000.0)
+        header = tmp_path / name / "rec.hea"
+        header.write_text(header.read_text().ljust(400, "\n"))
+        for file in (header, header.with_suffix(".dat")):
+            os.utime(file, ns=(10**18, 10**18))
+    assert ingest(tmp_path / "a", tmp_path / "one", rate=100).added == 1
+    assert ingest(tmp_path / "b", tmp_path / "one", rate=100).added == 1
+    assert ingest([tmp_path / "a", tmp_path / "b"], tmp_path / "two", rate=100).added == 2
+    (tmp_path / "a").rename(tmp_path / "moved")
+    moved = ingest(tmp_path / "moved", tmp_path / "one", rate=100)
+    assert (moved.added, moved.skipped, moved.rejected, moved.total) == (0, 0, {}, 2)

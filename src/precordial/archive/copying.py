@@ -121,7 +121,7 @@ def _encoded(work: tuple[Path, int, CodecName, int, int]) -> list[Taken]:
         Taken(
             ecg_id=int(row["ecg_id"]),
             source=archive.source(k),
-            data=encode(samples),
+            data=bytes(encode(samples)),  # a view cannot go to another process
             waveform=int(row["waveform"]),
             uv_per_unit=float(row["uv_per_unit"]),
             ecg=archive.header(k),

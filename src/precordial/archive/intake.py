@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -137,7 +137,8 @@ def ingest(
     if pseudonymise:
         from precordial.archive.pseudonyms import Pseudonyms
 
-        names = Pseudonyms.open(Path(pseudonymise), archive=folder)
+        # An archive that is there already has its key, or none: a new one would be made for nothing.
+        names = Pseudonyms.open(Path(pseudonymise), archive=folder, create=not (folder / "archive.json").exists())
     wanted = Manifest(
         rate=rate,
         samples=rate * SECONDS,
@@ -270,8 +271,10 @@ def _read(todo: Iterable[Job], reading: FileReading, folder: Path, workers: int)
 
 
 def _chunks(jobs: Iterator[Job]) -> Iterator[list[Job]]:
-    while chunk := list(islice(jobs, CHUNK)):
-        yield chunk
+    """Some files; or one span of a file, which alone holds more ECGs than so many files."""
+    for spanned, some in groupby(jobs, key=lambda job: job.file.span is not None):
+        while chunk := list(islice(some, 1 if spanned else CHUNK)):
+            yield chunk
 
 
 def _read_chunk(work: tuple[list[Job], Slot], reading: FileReading) -> list[tuple[Job, Results, list[Place]]]:

@@ -211,7 +211,8 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
     for folder, folders, names in os.walk(path):
         folders.sort()
-        yield from (Path(folder, name) for name in sorted(names))
+        paths = (Path(folder, name) for name in sorted(names))
+        yield from (path for path in paths if path.is_file())  # to read a pipe may never end
 
 
 def _chunks(paths: Iterable[Path]) -> Iterator[list[Path]]:

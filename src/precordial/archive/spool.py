@@ -40,6 +40,8 @@ def put(results: Results, slot: Slot) -> tuple[Results, list[Place]]:
                 memory[at : at + len(data)] = data
                 place, result.data = (at, len(data)), b""
                 at += len(data)
+            else:
+                result.data = bytes(data)  # a view cannot go to another process
         places.append(place)
     return results, places
 

@@ -56,7 +56,7 @@ class SourceFile:
     """A file to be read, or some of the ECGs that it holds.
 
     Attributes:
-        path: where it is.
+        path: where it is, from the root of the file system on.
         name: its path below the folder that is ingested.
         size: bytes, those of its companions included.
         time: when it or a companion was last changed, in ns.
@@ -72,7 +72,8 @@ class SourceFile:
     @property
     def identity(self) -> bytes:
         """What it is known again by."""
-        return repr((self.name, self.size, self.time, self.span)).encode(errors="surrogateescape")
+        # The whole path: files of one name, size and time in two folders may be those of two patients.
+        return repr((str(self.path), self.size, self.time, self.span)).encode(errors="surrogateescape")
 
 
 def take(

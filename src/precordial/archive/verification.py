@@ -70,10 +70,11 @@ def verify(path: str | Path, *, progress: Callable[[int, int], None] | None = No
         if progress and (k % 256 == 255 or k == len(archive) - 1):
             progress(k + 1, len(archive))
     torn = log.torn + sum(_behind(log.path(name), log.end(name)) for name in LOGGED)
+    shard = (len(archive) - 1) // manifest.shard  # the one that grows; −1 where there is none yet
     if len(archive):
         last = archive.index[-1]
-        shard = shard_path(folder, (len(archive) - 1) // manifest.shard, manifest.codec)
-        torn += _behind(shard, int(last["signal_at"]) + int(last["signal_length"]))
+        torn += _behind(shard_path(folder, shard, manifest.codec), int(last["signal_at"] + last["signal_length"]))
+    torn += _behind(shard_path(folder, shard + 1, manifest.codec), 0)
     return Verification(len(archive), tuple(damaged), tuple(faults.values()), torn)
 
 

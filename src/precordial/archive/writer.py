@@ -80,6 +80,8 @@ class ArchiveWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(self.path)  # of a disk that is full the system does not say which
         try:
             # What Ctrl-C broke off in the middle stays a torn tail; the next writer cuts it.
             if (kind is None or issubclass(kind, KeyboardInterrupt)) and self._whole:
@@ -237,8 +239,10 @@ def check_settings(path: Path, manifest: Manifest, wanted: Manifest) -> None:
         problem = f"the archive stores its ECGs by the codec '{manifest.codec}', not '{wanted.codec}'"
     elif manifest.key and not wanted.key:
         problem, remedy = "the archive is pseudonymised, and no key is given", "give its key file by --pseudonymise"
+    elif manifest.key and manifest.key != wanted.key:
+        problem, remedy = "the archive is pseudonymised by another key", "give the key file that it was made with"
     elif manifest.key != wanted.key:
-        problem = f"the archive is {'pseudonymised by another key' if manifest.key else 'not pseudonymised'}"
+        problem = "the archive is not pseudonymised"
     if problem:
         raise ArchiveError(problem, file=path, remedy=remedy)
 

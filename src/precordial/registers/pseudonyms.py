@@ -79,8 +79,9 @@ def pseudonymise_table(
             date.
     """
     path, out, formats = Path(path), Path(out), dict(date_formats or {})
-    if out.resolve() == path.resolve():
-        raise RegisterError("the new table would take the place of the old one", file=out, remedy="name another file")
+    for there, what in ((path, "the old one"), (pseudonyms.keyfile, "the key"), (pseudonyms.table, "the key table")):
+        if out.resolve() == there.resolve():
+            raise RegisterError(f"the new table would take the place of {what}", file=out, remedy="name another file")
     table = _read(path, separator, encoding)
     named = [id_column, *date_columns, *birth_columns, *code_columns, *drop]
     _check_names(path, table.columns, named, [*keep, *formats])
