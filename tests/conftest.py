@@ -7,6 +7,12 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A shell gives a job in the background Ctrl-C to ignore, which its processes inherit; the tests must hear it.
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 from collections.abc import Callable
 from pathlib import Path
 
