@@ -115,7 +115,8 @@ def to_units(ecg: Ecg) -> tuple[NDArray[np.int16], float, Flag]:
     # In float32, whose error is a two-hundredth of a unit at the end of 16 bits, and less below.
     units = ecg.signal * np.float32(1000 / scale)
     whole = np.rint(units)
-    if scale != 1.0 and np.abs(units - whole).max() > 0.02:  # leads derived by halves are no longer integers
+    units -= whole
+    if scale != 1.0 and max(units.max(), -units.min()) > 0.02:  # leads derived by halves are no longer integers
         scale, whole = 1.0, np.rint(ecg.signal * np.float32(1000))
     flags = ecg.flags
     if whole.min() < -32768 or whole.max() > 32767:

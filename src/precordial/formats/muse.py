@@ -71,10 +71,13 @@ def read_muse(path: Path, *, check_median: bool = False) -> Ecg:
             raise UnusableEcg("unreadable", "the Median waveform is missing", file=path)
         _leads(median, bodies, path)
     leads, digital, microvolts, flags = _leads(rhythm, bodies, path)
+    signal = np.empty(digital.shape, np.float32)
+    # Products of doubles, rounded as they are written: an array of doubles would not fit the processor's cache.
+    np.multiply(digital, (np.array(microvolts) / 1000)[:, None], out=signal, dtype=np.float64, casting="unsafe")
     age = parse_number(text(root, "PatientDemographics/PatientAge"))
     per_year = _PER_YEAR.get(text(root, "PatientDemographics/AgeUnits").upper())
     return Ecg(
-        (digital * (np.array(microvolts) / 1000)[:, None]).astype(np.float32),
+        signal,
         rate=_rate(rhythm, path),
         leads=leads,
         patient_id=patient_id,

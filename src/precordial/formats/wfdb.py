@@ -168,8 +168,8 @@ def _millivolts(digital: Integers, header: Header) -> tuple[Signal, bool]:
     kind = np.float32 if exact else np.float64
     signal: NDArray[np.float32 | np.float64] = digital.astype(kind)
     if baselines.any():
-        signal = signal - baselines.astype(kind)
-    signal = signal / gains.astype(kind)
+        np.subtract(signal, baselines.astype(kind), out=signal)
+    np.divide(signal, gains.astype(kind), out=signal)
     missing = digital == marks if digital.min() <= marks.max() else np.zeros(1, bool)
     if missing.any():
         signal[missing] = 0.0
