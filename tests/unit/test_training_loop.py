@@ -20,6 +20,7 @@ from precordial.training import Stage, TrainingRun, train
 from precordial.training.loader import split_batches
 from precordial.training.loop import Step, derive_seed, set_stage
 from precordial.training.objectives import example_losses
+from precordial.training.precision import choose_precision
 
 Made = tuple[Cohort, Archive]
 PARENT = TrainingRun(
@@ -266,3 +267,25 @@ def test_a_damaged_state_is_said_and_not_overwritten(trained_parent: tuple[Made,
     with pytest.raises(ModelError, match=r"last\.safetensors"):
         train(CHILD, cohort, archive, tmp_path / "child", parent=parent)
     assert state.read_bytes() == bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "processor", "chosen"),
+    [
+        ("auto", True, False, "bf16"),
+        ("cuda", True, False, "bf16"),
+        ("cpu", True, False, "fp32"),
+        ("cpu", True, True, "bf16"),
+        ("auto", False, True, "bf16"),
+        ("auto", False, False, "fp32"),
+    ],
+)
+def test_automatic_precision_asks_the_device_that_trains(
+    device: str, gpu: bool, processor: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: gpu)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: processor, raising=False)
+    assert choose_precision("auto", device) == chosen
+    assert choose_precision("fp32", device) == "fp32"

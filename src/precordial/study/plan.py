@@ -109,7 +109,7 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
             "schedule_per": training.schedule_per or ("epoch" if authors else "step"),
             "crop_per": training.crop_per or ("batch" if authors else "ecg"),
             "age_bias": training.age_bias if changes["role"] == "source" else "zero",
-            "precision": choose_precision(training.precision),
+            "precision": choose_precision(training.precision, training.device),
             "cohort": cohort,
             **changes,
         }

@@ -9,14 +9,18 @@ import torch
 Precision = Literal["fp32", "bf16"]
 
 
-def choose_precision(wanted: Literal["auto", "fp32", "bf16"]) -> Precision:
-    """What "auto" means on this machine: "bf16" where the GPU, or else the processor, multiplies it in hardware.
+def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: str = "auto") -> Precision:
+    """What "auto" means on this machine: "bf16" where the device that trains multiplies it in hardware.
 
     On a processor without it, bfloat16 is emulated and slower than float32.
+
+    Args:
+        wanted: the study's setting.
+        device: the study's too; "cpu" leaves a GPU out of it.
     """
     if wanted != "auto":
         return wanted
-    if torch.cuda.is_available():
+    if device != "cpu" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     # PyTorch has no public name for this question; where these names are gone, the answer is float32.
     questions = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
