@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from precordial.archive.reading import FileReading
 from precordial.archive.writer import ArchiveWriter
 from precordial.errors import PrecordialError
+from precordial.processes import in_batches
 
 if TYPE_CHECKING:
     from precordial.archive.intake import Job
@@ -45,7 +46,7 @@ def parts(jobs: Iterable[Job], reading: FileReading, folder: Path, workers: int)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     try:
-        several = _several(jobs)
+        several = in_batches(jobs, PART)
         while True:
             for some in islice(several, ahead - len(flying)):
                 flying.append((some, make_part.remote(some, reading, str(folder))))
@@ -81,12 +82,6 @@ def _ray(workers: int) -> Any:
         )
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **here)
     return ray
-
-
-def _several(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    rest = iter(jobs)
-    while some := list(islice(rest, PART)):
-        yield some
 
 
 def _make_part(jobs: list[Job], reading: FileReading, folder: str) -> str:

@@ -25,7 +25,7 @@ from precordial.archive.taken import Rejected, SourceFile, Taken
 from precordial.archive.writer import ArchiveWriter
 from precordial.ecg import SECONDS
 from precordial.errors import ArchiveError
-from precordial.processes import AHEAD, in_order
+from precordial.processes import AHEAD, in_batches, in_order
 
 if TYPE_CHECKING:
     from precordial.archive.pseudonyms import Pseudonyms
@@ -273,8 +273,7 @@ def _read(todo: Iterable[Job], reading: FileReading, folder: Path, workers: int)
 def _chunks(jobs: Iterator[Job]) -> Iterator[list[Job]]:
     """Some files; or one span of a file, which alone holds more ECGs than so many files."""
     for spanned, some in groupby(jobs, key=lambda job: job.file.span is not None):
-        while chunk := list(islice(some, 1 if spanned else CHUNK)):
-            yield chunk
+        yield from in_batches(some, 1 if spanned else CHUNK)
 
 
 def _read_chunk(work: tuple[list[Job], Slot], reading: FileReading) -> list[tuple[Job, Results, list[Place]]]:

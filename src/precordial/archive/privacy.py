@@ -20,9 +20,8 @@ import codecs
 import mmap
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from precordial.archive.archive import Archive
@@ -31,7 +30,7 @@ from precordial.archive.pseudonymised_rows import KeyTable, check_rejects, check
 from precordial.archive.pseudonyms import Pseudonyms, is_device_model
 from precordial.archive.sought import Sought
 from precordial.errors import ArchiveError
-from precordial.processes import in_order
+from precordial.processes import in_batches, in_order
 
 KEPT = 100  # findings that are listed; all are counted
 CHUNK = 64  # source files that a process looks into at a time
@@ -133,7 +132,7 @@ def check_privacy(
     for identifier in _of_table(table):
         sought.add(identifier)
     paths = [path for source in sources for path in _files(Path(source))]
-    for found in in_order(_of_files, _chunks(paths), workers):
+    for found in in_order(_of_files, in_batches(paths, CHUNK), workers):
         for identifier in found[1]:
             sought.add(identifier)
         looked_into += found[0]
@@ -213,9 +212,3 @@ def _files(path: Path) -> Iterator[Path]:
         folders.sort()
         paths = (Path(folder, name) for name in sorted(names))
         yield from (path for path in paths if path.is_file())  # to read a pipe may never end
-
-
-def _chunks(paths: Iterable[Path]) -> Iterator[list[Path]]:
-    rest = iter(paths)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
