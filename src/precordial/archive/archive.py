@@ -88,10 +88,7 @@ class Archive:
             ArchiveError: an id is not in the archive.
         """
         wanted = [str(ecg_id) for ecg_id in ids]
-        digests, good = _numbers(wanted)
-        order, ordered = self._sorted
-        at = np.minimum(np.searchsorted(ordered, digests), max(len(ordered) - 1, 0))
-        found = good & (ordered[at] == digests) if len(ordered) else np.zeros(len(wanted), bool)
+        rows, found = self._find(wanted)
         if not found.all():
             absent = np.flatnonzero(~found)
             raise ArchiveError(
@@ -99,24 +96,25 @@ class Archive:
                 file=self.path,
                 remedy="ingest them, or build the cohort again from this archive",
             )
-        return order[at].astype(np.int64)
+        return rows
 
     def __contains__(self, ecg_id: object) -> bool:
-        digests, good = _numbers([str(ecg_id)])
-        ordered = self._sorted[1]
-        at = int(np.searchsorted(ordered, digests[0]))
-        return bool(good[0]) and at < len(ordered) and bool(ordered[at] == digests[0])
+        return bool(self._find([str(ecg_id)])[1][0])
+
+    def _find(self, ids: list[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Row number of each id, and whether there is one."""
+        digests, good = _numbers(ids)
+        order, ordered = self._sorted
+        if len(ordered) == 0:
+            return np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
+        at = np.minimum(np.searchsorted(ordered, digests), len(ordered) - 1)
+        return order[at].astype(np.int64), good & (ordered[at] == digests)
 
     @cached_property
     def _shards(self) -> list[NDArray[np.uint8]]:
         """The bytes of each shard."""
         shards = -(-len(self) // self.manifest.shard)
         return [map_bytes(shard_path(self.path, shard, self.manifest.codec)) for shard in range(shards)]
-
-    def stored(self, row: int) -> NDArray[np.uint8]:
-        """The bytes of one ECG as the codec left them, unchecked."""
-        at = int(self.index["signal_at"][row])
-        return self._shards[row // self.manifest.shard][at : at + int(self.index["signal_length"][row])]
 
     def units(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
         """Stored integers of some ECGs, (n, 8, samples) int16; times `millivolts_per_unit` they are mV.
@@ -130,7 +128,7 @@ class Archive:
         shards, digest = self._shards, xxh3_64_intdigest
         starts, digests = index["signal_at"][rows], index["waveform"][rows].tolist()
         ends = (starts + index["signal_length"][rows]).tolist()
-        flat = out.reshape(len(rows), self.manifest.shape[0] * self.manifest.shape[1]).view(np.uint8)
+        flat = out.view(np.uint8).reshape(len(rows), self.manifest.ecg_bytes)
         for to, row, start, end, wanted in zip(flat, rows.tolist(), starts.tolist(), ends, digests, strict=True):
             try:
                 decode(shards[row // size][start:end], to)
@@ -162,8 +160,16 @@ class Archive:
 
     def header(self, row: int) -> Ecg:
         """All of the ECG of a row but its signal, which is empty, and has no leads."""
+        return self.entry(row)[1]
+
+    def source(self, row: int) -> str:
+        """The file that the ECG of a row comes from."""
+        return self.entry(row)[0]
+
+    def entry(self, row: int) -> tuple[str, Ecg]:
+        """`source` and `header` of a row, whose texts are read and checked once for both."""
         values, text = self.index[row], unpack_text(self._line(row))
-        return Ecg(
+        ecg = Ecg(
             signal=np.empty((0, 0), np.float32),
             rate=self.rate,
             leads=(),
@@ -177,10 +183,7 @@ class Archive:
             flags=Flag(int(values["flags"])),
             source=text["format"],
         )
-
-    def source(self, row: int) -> str:
-        """The file that the ECG of a row comes from."""
-        return unpack_text(self._line(row))["source"]
+        return text["source"], ecg
 
     @cached_property
     def _text(self) -> NDArray[np.uint8]:

@@ -95,7 +95,8 @@ def copy_into(
         for done, (key, ecgs) in enumerate(files):
             results = writer.add(key, [change(ecg) for _, ecg in ecgs])
             refused = [one for one in results if isinstance(one, Rejected)]
-            added, rejected = added + len(results) - len(refused), rejected + refused
+            added += len(results) - len(refused)
+            rejected += refused
             if progress and done % SPAN == 0:
                 progress(writer.count, n)
     old = [change(Rejected(**row)) for row in archive.rejects()]
@@ -117,17 +118,18 @@ def _encoded(work: tuple[Path, int, CodecName, int, int]) -> list[Taken]:
     archive, encode = _opened(path, ecgs), CODECS[codec].encode
     units = archive.units(np.arange(start, end))
     rows = archive.index[start:end]
+    entries = map(archive.entry, range(start, end))
     return [
         Taken(
             ecg_id=int(row["ecg_id"]),
-            source=archive.source(k),
+            source=source,
             data=bytes(encode(samples)),  # a view cannot go to another process
             waveform=int(row["waveform"]),
             uv_per_unit=float(row["uv_per_unit"]),
-            ecg=archive.header(k),
+            ecg=ecg,
             file_rate=float(row["file_rate"]),
             mains_uv=float(row["mains_uv"]),
             wander_uv=float(row["wander_uv"]),
         )
-        for k, row, samples in zip(range(start, end), rows, units, strict=True)
+        for (source, ecg), row, samples in zip(entries, rows, units, strict=True)
     ]

@@ -44,7 +44,7 @@ ROW = np.dtype(
     [
         ("ecg_id", "<u8"),  # digest of the file's bytes: the same on every machine, whatever the order
         ("waveform", "<u8"),  # digest of the stored samples: the checksum, and what the leakage guard compares
-        ("file_key", "<u8"),  # digest of the source's name, size and time
+        ("file_key", "<u8"),  # digest of the file's path, size and time
         ("recorded_at", "<M8[s]"),
         ("uv_per_unit", "<f8"),
         ("signal_at", "<u8"),  # byte in its shard

@@ -66,13 +66,15 @@ class FileReading:
     def _ecgs(self, file: SourceFile) -> Iterator[tuple[str, int, Ecg | UnusableEcg]]:
         """Source name, id and ECG of each recording in a file."""
         reader = find_reader(file.path)
-        if file.span is None and not (reader and reader.several and reader.several.count(file.path) > 1):
+        several = reader.several if reader else None
+        span = file.span or (0, several.count(file.path) if several else 1)
+        if file.span is None and span[1] <= 1:
             yield file.name, self._content(file, reader), self._whole(file, reader)
             return
-        if reader is None or reader.several is None:
+        if several is None:
             raise UnusableEcg("unreadable", "the file changed while it was read")
-        for name, one in reader.several.read(file.path, *(file.span or (0, reader.several.count(file.path)))):
-            digest = 0 if isinstance(one, UnusableEcg) else self._digest(name.encode() + one.signal.tobytes())
+        for name, one in several.read(file.path, *span):
+            digest = 0 if isinstance(one, UnusableEcg) else self._digest(name.encode(), one.signal.tobytes())
             yield f"{file.name}#{name}", digest, one
 
     def _whole(self, file: SourceFile, reader: Reader | None) -> Ecg:

@@ -138,7 +138,7 @@ class ArchiveWriter:
         if self._known is None:
             self._known = Archive(self.path)
         ecg_id = f"{taken.ecg_id:016x}"
-        return ecg_id in self._known and self._known.source(int(self._known.rows([ecg_id])[0])) == taken.source
+        return ecg_id in self._known and self._known.source(self._known.rows([ecg_id]).item()) == taken.source
 
     def _put_ecg(self, taken: Taken, file_key: int) -> None:
         ecg, data = taken.ecg, memoryview(taken.data)
