@@ -11,25 +11,6 @@ from precordial.errors import UnusableEcg
 from precordial.formats import aecg, read_ecg
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Callable[[bytes], Ecg]:
-    def read_it(data: bytes) -> Ecg:
-        (tmp_path / "ecg.xml").write_bytes(data)
-        return read_ecg(tmp_path / "ecg.xml")
-
-    return read_it
-
-
-@pytest.fixture
-def reason(read: Callable[[bytes], Ecg]) -> Callable[[bytes], str]:
-    def reason_of(data: bytes) -> str:
-        with pytest.raises(UnusableEcg) as caught:
-            read(data)
-        return caught.value.reason
-
-    return reason_of
-
-
 def ramp(samples: int, *leads: str) -> dict[str, np.ndarray]:
     return {lead: np.arange(samples) + n for n, lead in enumerate(leads)}
 

@@ -12,25 +12,6 @@ from precordial.formats import muse, read_ecg
 Maker = Callable[..., bytes]
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Callable[[bytes], Ecg]:
-    def read_it(data: bytes) -> Ecg:
-        (tmp_path / "ecg.xml").write_bytes(data)
-        return read_ecg(tmp_path / "ecg.xml")
-
-    return read_it
-
-
-@pytest.fixture
-def reason(read: Callable[[bytes], Ecg]) -> Callable[[bytes], str]:
-    def reason_of(data: bytes) -> str:
-        with pytest.raises(UnusableEcg) as caught:
-            read(data)
-        return caught.value.reason
-
-    return reason_of
-
-
 def test_all_fields(read: Callable[[bytes], Ecg], muse_xml: Maker) -> None:
     trace = np.arange(-50, 50, dtype=np.int16)
     ecg = read(muse_xml({"V1": trace, "AVR": -trace}, rate=25, exponent=1))

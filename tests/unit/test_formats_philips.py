@@ -25,25 +25,6 @@ from precordial.formats.philips_xli import decode_xli
 REAL = ["129DYPRG.XML", "3191723_ZZDEMOPTONLY_1-04_orig.xml"]
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Callable[[bytes], Ecg]:
-    def read_it(data: bytes) -> Ecg:
-        (tmp_path / "ecg.xml").write_bytes(data)
-        return read_ecg(tmp_path / "ecg.xml")
-
-    return read_it
-
-
-@pytest.fixture
-def reason(read: Callable[[bytes], Ecg]) -> Callable[[bytes], str]:
-    def reason_of(data: bytes) -> str:
-        with pytest.raises(UnusableEcg) as caught:
-            read(data)
-        return caught.value.reason
-
-    return reason_of
-
-
 @pytest.mark.parametrize("version", ["1.03", "1.04", "1.04.01"])
 @pytest.mark.parametrize("compressed", [False, True])
 def test_all_fields(version: str, compressed: bool, read: Callable[[bytes], Ecg]) -> None:

@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 
 from precordial.ecg import SECONDS, Ecg, Signal
 from precordial.errors import UnusableEcg
-from precordial.formats.reader import Reader, checked_leads, checked_rate, parse_number, parse_sex, plausible_age
+from precordial.formats.reader import (
+    Reader,
+    age_from_birth,
+    checked_leads,
+    checked_rate,
+    parse_number,
+    parse_sex,
+    plausible_age,
+)
 from precordial.formats.xml import parse_xml
 
 # Ten seconds of 12 leads take 0.4 MB. The limits stop a bomb before it is parsed (8 MB of empty elements take 240 MB
@@ -211,7 +219,7 @@ def _age(root: etree._Element, recorded_at: datetime | None) -> float | None:
     if born is not None and recorded_at is not None:
         try:
             day = date(int(born[1]), int(born[2]), int(born[3]))
-            return plausible_age((recorded_at.date() - day).days / 365.25)
+            return age_from_birth(day, recorded_at)
         except ValueError:
             pass
     for observation in root.iterfind(_path("controlVariable/relatedObservation")):

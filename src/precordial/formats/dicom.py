@@ -28,6 +28,7 @@ from precordial.errors import UnusableEcg
 from precordial.formats.dicom_elements import Channel, Group, parse_dicom
 from precordial.formats.reader import (
     Reader,
+    age_from_birth,
     checked_leads,
     checked_rate,
     parse_number,
@@ -180,10 +181,10 @@ def _age(age: str, birth_date: str, recorded_at: datetime | None) -> float | Non
     if said is not None:
         return plausible_age(int(said[1]) / _PER_YEAR[said[2]])
     try:
-        born = datetime.strptime(birth_date, "%Y%m%d")
+        born = datetime.strptime(birth_date, "%Y%m%d").date()
     except ValueError:
         return None
-    return plausible_age((recorded_at - born).days / 365.25) if recorded_at else None
+    return age_from_birth(born, recorded_at)
 
 
 DICOM = Reader("dicom", lambda head: head[128:132] == b"DICM", read_dicom)

@@ -12,7 +12,6 @@ What the reader decides where the files leave room:
 
 from __future__ import annotations
 
-import binascii
 import re
 from datetime import date, datetime
 from pathlib import Path
@@ -24,8 +23,16 @@ from numpy.typing import NDArray
 from precordial.ecg import TWELVE, Ecg
 from precordial.errors import UnusableEcg
 from precordial.formats.philips_xli import decode_xli
-from precordial.formats.reader import Reader, checked_leads, checked_rate, parse_number, parse_sex, plausible_age
-from precordial.formats.xml import parse_xml
+from precordial.formats.reader import (
+    Reader,
+    age_from_birth,
+    checked_leads,
+    checked_rate,
+    parse_number,
+    parse_sex,
+    plausible_age,
+)
+from precordial.formats.xml import decode_base64, parse_xml
 
 VERSIONS = ("1.03", "1.04", "1.04.01")
 
@@ -174,7 +181,7 @@ def _units(
 def _decode(waveforms: etree._Element, method: str, leads: tuple[str, ...], samples: int) -> NDArray[np.int64]:
     if len(waveforms):
         raise ValueError("elements among the samples")
-    data = binascii.a2b_base64("".join((waveforms.text or "").split()), strict_mode=True)
+    data = decode_base64((waveforms.text or "").encode())
     if method == "XLI":
         units = decode_xli(data, leads, samples)
         if np.abs(units).max() > 1 << 15:
@@ -209,7 +216,7 @@ def _age(root: etree._Element, recorded_at: datetime | None) -> float | None:
         born = date.fromisoformat(_text(age, "dateofbirth"))
     except ValueError:
         return None
-    return None if recorded_at is None else plausible_age((recorded_at.date() - born).days / 365.25)
+    return age_from_birth(born, recorded_at)
 
 
 PHILIPS = Reader("philips", lambda head: _ROOT.search(head.replace(b"\0", b"")) is not None, read_philips)

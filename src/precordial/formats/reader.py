@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 from precordial.ecg import TWELVE, Ecg, Sex, canonical_lead
@@ -173,3 +174,15 @@ def parse_number(text: str | None) -> float | None:
 def plausible_age(years: float | None) -> float | None:
     """The age in years, or None where no one can have it."""
     return years if years is not None and 0 <= years <= 125 else None
+
+
+def age_from_birth(born: date, recorded_at: date | None) -> float | None:
+    """Whole days from birth to the ECG in years of 365.25 days; None where no one can have it, or there is no date.
+
+    >>> age_from_birth(date(2020, 5, 10), datetime(2021, 5, 10, 13, 5))  # 365 days
+    0.999315537303217
+    """
+    if recorded_at is None:
+        return None
+    day = recorded_at.date() if isinstance(recorded_at, datetime) else recorded_at
+    return plausible_age((day - born).days / 365.25)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from precordial.ecg import Ecg, Sex
 from precordial.errors import UnusableEcg
-from precordial.formats.reader import Reader, checked_leads, checked_rate, plausible_age, read_bytes
+from precordial.formats.reader import Reader, age_from_birth, checked_leads, checked_rate, plausible_age, read_bytes
 from precordial.formats.scp_coding import Table, decode, integrate, read_tables
 
 SIZE_LIMIT = 1 << 20  # bytes; a lead can have no more than 65 535, and a ten-second file has 34 kB
@@ -232,7 +232,7 @@ def _age_and_time(tags: dict[int, bytes]) -> tuple[float | None, datetime | None
         if number and unit in _PER_YEAR:
             return number / _PER_YEAR[unit], recorded_at
     born = _date(tags.get(5, b""))
-    return (date - born).days / 365.25 if date is not None and born is not None else None, recorded_at
+    return age_from_birth(born.date(), date) if born else None, recorded_at
 
 
 def _date(field: bytes) -> datetime | None:
