@@ -6,13 +6,13 @@ Nothing here needs Polars: a training machine loads the cohort that another mach
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,37 @@ from precordial import __version__
 from precordial.cohort.flow import Flow
 from precordial.cohort.splits import fraction_size
 from precordial.errors import RegisterError
-from precordial.files import write_atomic
+from precordial.files import replacing, write_atomic
 
-FORMAT = 1
-TABLE, MANIFEST, FLOW = "cohort.csv", "manifest.json", "flow.json"
+FORMAT = 2
+TABLE, MANIFEST, FLOW, ACCOUNT = "cohort.csv", "manifest.json", "flow.json", "account.json"
 COLUMNS: dict[str, str] = {
     "ecg_id": "text",
     "patient_id": "text",
     "visit_id": "text",
+    "recorded_at": "time",
+    "arrival": "time",
     "prediction_time": "time",
     "role": "text",
     "split": "text",
+    "fold": "int",
     "order": "int",
     "age": "float",
     "sex": "float",
-    "label": "float",
+    "site": "text",
+    "device": "text",
     "age_source": "text",
     "sex_source": "text",
 }
+# Of each outcome two columns follow: "label:NAME" and "event:NAME".
+LABEL, EVENT = "label:", "event:"
+_FILL: dict[str, Any] = {
+    "text": "",
+    "time": np.datetime64("NaT", "s"),
+    "int": -1,
+    "float": np.nan,
+}
+_CHUNK = 100_000  # rows read at a time, so that their cells never stand in memory all at once
 _REBUILD = "build it: precordial cohort build STUDY.toml"
 
 
@@ -55,13 +68,20 @@ class Cohort:
         prediction_time: datetime64[s]; nothing recorded later may be used. The end of the index window for a
             visit; the time of the recording for source and for labelled ECGs.
         role: "source" or "target".
-        split: "train" or "validation"; for target also "random_test" and "temporal_test".
+        split: "train" or "validation"; for target also "random_test", "temporal_test", and "fold" where the test set
+            goes round: `in_fold` says which split each of these rows has then.
         order: rank of the patient, from 0, in one fixed shuffle within its role and split.
         age: years at the ECG, NaN if unknown.
         sex: 1 = female, 0 = male, NaN if unknown.
-        label: the outcome, 0 or 1; NaN for source.
+        labels: outcome → (n,) 0 or 1, NaN where unknown and for source. The first outcome is the main one.
         age_source, sex_source: where they come from; "" if unknown.
+        recorded_at: datetime64[s] of the ECG, NaT if unknown.
+        arrival: datetime64[s] of the visit; NaT for source and for labelled ECGs.
+        fold: number of the fold in which the row is tested, from 0; -1 for all others.
+        site, device: of the visit or ECG; "" if unknown.
+        events: outcome → (n,) datetime64[s], the day of the first event that made the label 1; NaT elsewhere.
         flow: the flow chart, of the whole cohort also in a selection.
+        account: what was read from each table, and what was dropped; see `precordial.registers.Account`.
         settings: what it was built with, as plain values.
     """
 
@@ -74,16 +94,49 @@ class Cohort:
     order: NDArray[np.int64]
     age: NDArray[np.float64]
     sex: NDArray[np.float64]
-    label: NDArray[np.float64]
+    labels: Mapping[str, NDArray[np.float64]]
     age_source: NDArray[np.str_]
     sex_source: NDArray[np.str_]
+    # None stands for a column of nothing but what is unknown.
+    recorded_at: NDArray[np.datetime64] = None  # type: ignore[assignment]
+    arrival: NDArray[np.datetime64] = None  # type: ignore[assignment]
+    fold: NDArray[np.int64] = None  # type: ignore[assignment]
+    site: NDArray[np.str_] = None  # type: ignore[assignment]
+    device: NDArray[np.str_] = None  # type: ignore[assignment]
+    events: Mapping[str, NDArray[np.datetime64]] = field(default_factory=dict)
     flow: Flow = field(default=Flow(), repr=False)
+    account: Mapping[str, Any] = field(default_factory=dict, repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        lengths = {len(getattr(self, name)) for name in COLUMNS}
+        for name, kind in COLUMNS.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.ecg_id), _FILL[kind]))
+        if not self.labels:
+            raise ValueError("a cohort has at least one outcome")
+        nothing = np.full(len(self.ecg_id), _FILL["time"])
+        object.__setattr__(self, "events", {name: self.events.get(name, nothing) for name in self.labels})
+        lengths = {len(values) for _, _, values in self._columns()}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths {sorted(lengths)}")
+
+    def _columns(self) -> Iterator[tuple[str, str, NDArray[Any]]]:
+        """Name, kind and values of each column of the table, in order."""
+        for name, kind in COLUMNS.items():
+            yield name, kind, getattr(self, name)
+        for name in self.labels:
+            yield LABEL + name, "float", self.labels[name]
+            yield EVENT + name, "time", self.events[name]
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Names of the outcomes, the main one first."""
+        return tuple(self.labels)
+
+    @property
+    def label(self) -> NDArray[np.float64]:
+        """(n,) the main outcome."""
+        return self.labels[self.outcomes[0]]
 
     def __len__(self) -> int:
         return len(self.ecg_id)
@@ -91,7 +144,11 @@ class Cohort:
     @cached_property
     def digest(self) -> str:
         """32 hex characters that stand for the contents of all rows."""
-        return _digest(self._csv().encode())
+        hasher = blake2b(digest_size=16)
+        for name, kind, values in self._columns():
+            hasher.update(f"{name}\0{len(values)}\0".encode())
+            hasher.update(_bytes(values, kind))
+        return hasher.hexdigest()
 
     def select(
         self,
@@ -110,17 +167,13 @@ class Cohort:
         return kept._rows(mask)
 
     def _rows(self, mask: NDArray[np.bool_]) -> Cohort:
-        return replace(self, **{name: getattr(self, name)[mask] for name in COLUMNS})
-
-    def _csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(zip(*(_cells(getattr(self, name), kind) for name, kind in COLUMNS.items()), strict=True))
-        return text.getvalue()
+        columns = {name: getattr(self, name)[mask] for name in COLUMNS}
+        labels = {name: values[mask] for name, values in self.labels.items()}
+        events = {name: values[mask] for name, values in self.events.items()}
+        return replace(self, **columns, labels=labels, events=events)
 
     def save(self, folder: str | Path, *, archive: Mapping[str, Any] | None = None) -> None:
-        """Write cohort.csv, flow.json and manifest.json.
+        """Write cohort.csv, flow.json, account.json and manifest.json.
 
         Each file appears whole or not at all, and the manifest last: a folder that a crash left half written
         does not load.
@@ -129,19 +182,30 @@ class Cohort:
             folder: made if missing; a cohort in it is replaced.
             archive: identity of the archive the cohort was built from, for the manifest.
         """
+        import polars as pl  # where a cohort is built, it is there; a training machine only loads
+
         folder = Path(folder)
-        table = self._csv().encode()
         manifest = {
             "format": FORMAT,
             "version": __version__,
-            "digest": _digest(table),
+            "digest": self.digest,
             "rows": len(self),
+            "outcomes": list(self.outcomes),
             "seed": self.settings.get("seed"),
             "settings": dict(self.settings),
             "archive": dict(archive or {}),
         }
-        write_atomic(folder / TABLE, table)
+        table = pl.DataFrame(
+            [pl.Series(name, values, nan_to_null=kind == "float") for name, kind, values in self._columns()]
+        )
+        (folder / MANIFEST).unlink(missing_ok=True)
+        # Written by Python and not by Polars: then a full disk is an OSError like any other.
+        with replacing(folder / TABLE) as temporary, temporary.open("wb") as file:
+            for number, part in enumerate(table.iter_slices(_CHUNK) if len(table) else [table]):
+                text = part.write_csv(include_header=number == 0, datetime_format="%Y-%m-%dT%H:%M:%S")
+                file.write(text.encode())
         write_atomic(folder / FLOW, json.dumps(self.flow.as_json(), indent=1, ensure_ascii=False).encode())
+        write_atomic(folder / ACCOUNT, json.dumps(dict(self.account), indent=1, ensure_ascii=False).encode())
         write_atomic(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
 
     @classmethod
@@ -154,26 +218,41 @@ class Cohort:
         folder = Path(folder)
         manifest = read_manifest(folder)
         try:
-            data = (folder / TABLE).read_bytes()
+            columns = _read_columns(folder / TABLE, manifest["outcomes"])
             flow = Flow.from_json(json.loads((folder / FLOW).read_bytes()))
+            account = json.loads((folder / ACCOUNT).read_bytes())
         except FileNotFoundError as error:
             raise RegisterError("there is no such file", file=error.filename, remedy=_REBUILD) from None
-        except (OSError, ValueError, TypeError) as error:
-            raise RegisterError("the flow chart cannot be read", file=folder / FLOW, remedy=_REBUILD) from error
-        if _digest(data) != manifest["digest"]:
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise RegisterError("the cohort cannot be read", file=folder, remedy=_REBUILD) from error
+        labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
+        events = {name: columns.pop(EVENT + name) for name in manifest["outcomes"]}
+        cohort = cls(**columns, labels=labels, events=events, flow=flow, account=account, settings=manifest["settings"])
+        if cohort.digest != manifest["digest"]:
             raise RegisterError(
                 "the table is not the one that was saved (changed by hand, or half written)",
                 file=folder / TABLE,
                 remedy=_REBUILD,
             )
-        header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
-        if header != list(COLUMNS):
-            raise RegisterError("the columns are not a cohort's", file=folder / TABLE, remedy=_REBUILD)
-        cells = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
-        columns = {name: _column(text, kind) for (name, kind), text in zip(COLUMNS.items(), cells, strict=True)}
-        cohort = cls(**columns, flow=flow, settings=manifest["settings"])
-        cohort.__dict__["digest"] = manifest["digest"]  # known already: spares writing it out again
         return cohort
+
+
+def _read_columns(path: Path, outcomes: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The columns of a saved table. Python's own reader: a training machine has no Polars."""
+    kinds = COLUMNS | {prefix + name: kind for name in outcomes for prefix, kind in ((LABEL, "float"), (EVENT, "time"))}
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kinds}
+    with path.open(encoding="utf8", newline="") as file:
+        reader = csv.reader(file)
+        if next(reader, None) != list(kinds):
+            raise ValueError("other columns")
+        more = True
+        while more:
+            rows = list(islice(reader, _CHUNK))
+            more = len(rows) == _CHUNK
+            cells = list(zip(*rows, strict=True)) if rows else [()] * len(kinds)
+            for (name, kind), column in zip(kinds.items(), cells, strict=True):
+                parts[name].append(_column(column, kind))
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -212,16 +291,15 @@ def keep_fraction(cohort: Cohort, fraction: str | float | Fraction, *, role: str
     return cohort._rows(keep)
 
 
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
-
-
-def _cells(values: NDArray[Any], kind: str) -> list[Any]:
-    if kind == "float":
-        return ["" if value != value else repr(value) for value in values.tolist()]
+def _bytes(values: NDArray[Any], kind: str) -> bytes:
+    """What stands for a column in the digest: the same for equal contents, whatever the width of the array's text."""
+    if kind == "text":
+        return "\0".join(values.tolist()).encode()
     if kind == "time":
-        return list(np.datetime_as_string(values.astype("datetime64[s]")))
-    return list(values.tolist())
+        return values.astype("datetime64[s]").astype("<i8").tobytes()
+    if kind == "int":
+        return values.astype("<i8").tobytes()
+    return np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
 
 
 def _column(cells: tuple[str, ...], kind: str) -> NDArray[Any]:

@@ -22,6 +22,9 @@ from pydantic import (
     model_validator,
 )
 
+from precordial.cohort.definitions import PAPER_OUTCOMES, Eligibility, FollowUp, Outcome
+from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit, SplitSettings
+
 AgeSource = Literal["birth-date", "first-contact", "header"]
 SexSource = Literal["register", "header"]
 
@@ -87,6 +90,10 @@ class TableSettings(_Strict):
     encoding: str = "utf8"
     date_format: str | None = None
 
+    def resolve(self, base: Path) -> Self:
+        """placeholder"""
+        return self.model_copy(update={"file": base / self.file})
+
 
 class VisitColumns(_Strict):
     """Our names and the visit register's; None: the register has no such column."""
@@ -98,6 +105,8 @@ class VisitColumns(_Strict):
     discharge: str | None = None
     age: str | None = None
     sex: str | None = None
+    site: str | None = None
+    fold: str | None = None
 
 
 class Visits(TableSettings):
@@ -130,6 +139,11 @@ class Diagnoses(TableSettings):
     columns: DiagnosisColumns = DiagnosisColumns()
     registers: Words | None = None
 
+    @property
+    def has_positions(self) -> bool:
+        """placeholder"""
+        return False
+
     @model_validator(mode="after")
     def _registers_are_named(self) -> Self:
         if self.registers is not None and self.columns.register_ is None:
@@ -153,11 +167,32 @@ class Patients(TableSettings):
     columns: PatientColumns = PatientColumns()
 
 
+class Deaths(TableSettings):
+    """placeholder"""
+
+
+class Procedures(TableSettings):
+    """placeholder"""
+
+
+class IdKey(TableSettings):
+    """placeholder"""
+
+
+class Ecgs(TableSettings):
+    """placeholder"""
+
+
+class Adjudicated(TableSettings):
+    """placeholder"""
+
+
 class LabelColumns(_Strict):
     """Our names and the label table's. Exactly one of `file` and `ecg_id` says which ECG a row is about.
 
-    `recorded_at`, `age` and `sex` are the archive's (the file's header) where the table has no such column or
-    the cell is empty.
+    `recorded_at`, `age`, `sex`, `site` and `device` are the archive's (the file's header) where the table has no such
+    column or the cell is empty. `labels` are columns of 0, 1 or nothing, each an outcome of its name; `fold` is a split
+    that is given.
     """
 
     file: str | None = None
@@ -166,7 +201,10 @@ class LabelColumns(_Strict):
     recorded_at: str | None = None
     age: str | None = None
     sex: str | None = None
-    label: str = "label"
+    site: str | None = None
+    device: str | None = None
+    fold: str | None = None
+    labels: Words = ("label",)
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -176,13 +214,14 @@ class LabelColumns(_Strict):
 
 
 class LabelTable(TableSettings):
-    """A table with one row per ECG, its patient and its label (0, 1 or empty)."""
+    """A table with one row per ECG, its patient and its labels (0, 1 or empty)."""
 
     columns: LabelColumns
 
 
 class _Common(_Strict):
     seed: int = 0
+    split: SplitSettings = PaperSplit()
     temporal_test: Share = Fraction(15, 100)
     random_test: Share = Fraction(15, 100)
     validation: Share = Fraction(15, 100)
@@ -190,39 +229,61 @@ class _Common(_Strict):
     female_values: Words = ("F", "female")
     male_values: Words = ("M", "male")
 
+    @field_validator("split", mode="before")
+    @classmethod
+    def _paper_scheme(cls, given: Any) -> Any:
+        return {"scheme": "paper", **given} if isinstance(given, Mapping) else given
+
     @model_validator(mode="after")
     def _room_for_training(self) -> Self:
         if self.temporal_test + self.random_test + self.validation >= 1:
             raise ValueError("temporal_test, random_test and validation leave nothing for training")
         return self
 
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of the folds that are tested one after the other; none where the test set stays the same."""
+        if isinstance(self.split, FoldSplit):
+            return tuple(str(number + 1) for number in range(self.split.folds))
+        return self.split.sites if isinstance(self.split, SiteSplit) else ()
+
 
 class RegistersSettings(_Common):
-    """A cohort of emergency visits with an outcome from the registers.
+    """A cohort of emergency visits with outcomes from the registers.
 
     Attributes:
         rules: where the paper and the authors' code differ, whose values are the defaults.
-        complaint: values of the complaint column that mean chest pain; upper and lower case are the same.
+        complaint: values of the complaint column that mean chest pain; upper and lower case are the same. Without
+            them every complaint will do.
+        complaint_match: whether a complaint must be one of these words, or contain one.
+        eligibility: who else is left out.
         before_hours, after_hours: the index ECG is the first in [arrival, arrival + after], or else the last
             in [arrival − before, arrival).
         window_ends: whether the two outer ends belong to the window.
         shared_ecg: which visit keeps an ECG that is the index ECG of several.
-        outcome_codes: prefixes of the codes that are the outcome.
-        outcome_days: whole days from the arrival's day, both included.
+        outcomes: what is to be predicted; the first is the main one.
+        follow_up: until when events would be in the registers.
         age_from, sex_from: where age and sex come from, in this order.
+        split: how patients are divided.
         temporal_test, random_test, validation, source_validation: shares of the patients.
         female_values, male_values: values of the sex columns; upper and lower case are the same.
+        visits, diagnoses, patients, deaths, procedures: the registers.
+        ids: a key of merged and reused patient ids, applied to every register and to the ECGs.
+        ecgs: a table of ECGs in place of an archive; such a cohort can be looked at, and not trained on.
+        adjudicated: labels that somebody has decided; they stand above the registers'.
     """
 
     kind: Literal["registers"] = "registers"
     rules: Literal["paper", "authors-code"] = "paper"
-    complaint: Words
+    complaint: Words | None = None
+    complaint_match: Literal["exact", "contains"] = "exact"
+    eligibility: Eligibility = Eligibility()
     before_hours: float = Field(2.0, ge=0, allow_inf_nan=False)
     after_hours: float = Field(3.0, ge=0, allow_inf_nan=False)
     window_ends: Literal["closed", "open"] = "closed"
     shared_ecg: Literal["earliest-arrival", "lowest-visit-id"] = "earliest-arrival"
-    outcome_codes: Words = ("I21",)
-    outcome_days: int = Field(30, ge=0)
+    outcomes: Annotated[tuple[Outcome, ...], Field(strict=False, min_length=1)] = PAPER_OUTCOMES
+    follow_up: FollowUp = FollowUp()
     age_from: Annotated[tuple[AgeSource, ...], Field(strict=False, min_length=1)] = (
         "birth-date",
         "first-contact",
@@ -232,6 +293,11 @@ class RegistersSettings(_Common):
     visits: Visits
     diagnoses: Diagnoses
     patients: Patients | None = None
+    deaths: Deaths | None = None
+    procedures: Procedures | None = None
+    ids: IdKey | None = None
+    ecgs: Ecgs | None = None
+    adjudicated: Adjudicated | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -241,22 +307,44 @@ class RegistersSettings(_Common):
             return {**PRESETS.get(rules, {}), **given} if isinstance(rules, str) else given
         return given
 
-    @field_validator("outcome_codes")
-    @classmethod
-    def _no_empty_prefix(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not code.strip(" .") for code in codes):
-            raise ValueError("an empty prefix would make every diagnosis an outcome")
-        return codes
+    @model_validator(mode="after")
+    def _needs(self) -> Self:
+        """Refuse what a register that is not named would have to say."""
+        names = [outcome.name for outcome in self.outcomes]
+        if len(set(names)) != len(names):
+            raise ValueError("two outcomes have the same name")
+        for outcome in self.outcomes:
+            if outcome.all_procedures and self.procedures is None:
+                raise ValueError(f"outcome {outcome.name} has procedures, and there is no [cohort.procedures]")
+            if outcome.death != "ignore" and self.deaths is None:
+                raise ValueError(f"outcome {outcome.name} looks at deaths, and there is no [cohort.deaths]")
+            if outcome.registers and self.diagnoses.columns.register_ is None:
+                raise ValueError(f"outcome {outcome.name} names registers, and diagnoses.columns.register is not given")
+            if outcome.position == "main" and not self.diagnoses.has_positions:
+                raise ValueError(
+                    f"outcome {outcome.name} takes main diagnoses, and diagnoses.columns do not say which are: "
+                    "name position, or several code columns"
+                )
+        if self.adjudicated is not None:
+            unknown = set(self.adjudicated.columns.outcomes) - set(names)
+            if unknown:
+                raise ValueError(f"adjudicated.columns.outcomes has {sorted(unknown)[0]!r}, which is no outcome")
+        needs_site = isinstance(self.split, SiteSplit) or self.eligibility.sites is not None
+        if needs_site and self.visits.columns.site is None:
+            raise ValueError("sites are asked for, and visits.columns.site does not say where they stand")
+        if isinstance(self.split, ColumnSplit) and self.visits.columns.fold is None:
+            raise ValueError("the split is a column's, and visits.columns.fold does not say which")
+        return self
 
     def resolve(self, base: Path) -> Self:
         """A copy whose files are relative to `base`, the folder of the study file."""
-        return self.model_copy(
-            update={
-                "visits": _resolved(self.visits, base),
-                "diagnoses": _resolved(self.diagnoses, base),
-                "patients": _resolved(self.patients, base) if self.patients else None,
-            }
-        )
+        return self.model_copy(update={name: table.resolve(base) for name, table in self.tables.items()})
+
+    @property
+    def tables(self) -> dict[str, TableSettings]:
+        """The registers that are named, by their keys."""
+        names = ("visits", "diagnoses", "patients", "deaths", "procedures", "ids", "ecgs", "adjudicated")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 class LabelsSettings(_Common):
@@ -265,9 +353,12 @@ class LabelsSettings(_Common):
     Attributes:
         table: the label table, or
         dataset, folder: name of a public set in `precordial.datasets.DATASETS` and the folder of its tables.
-        label: of a set's several labels, the one to predict.
-        controls_per_case: target patients are those with a positive label and so many times as many others,
-            drawn by seeded hash; the rest are source. None: every patient with a label is target.
+        labels: of a set's labels, those to predict, by name or by a pattern such as "statement:*".
+        controls_per_case: target patients are those with a positive label (the first of `labels`) and so many times as
+            many others, drawn by seeded hash; the rest are source.
+        target_share: share of the patients with a label, drawn by seeded hash, who are target; the rest are source.
+            Without either, every patient with a label is target.
+        split: how patients are divided.
         temporal_test, random_test, validation, source_validation: shares of the patients.
         female_values, male_values: values of the sex column; upper and lower case are the same.
     """
@@ -276,31 +367,32 @@ class LabelsSettings(_Common):
     table: LabelTable | None = None
     dataset: str | None = None
     folder: Annotated[Path | None, Field(strict=False)] = None
-    label: str | None = None
+    labels: Words | None = None
     controls_per_case: int | None = Field(None, ge=1)
+    target_share: Share | None = None
 
     @model_validator(mode="after")
     def _table_or_dataset(self) -> Self:
         if (self.table is None) == (self.dataset is None):
             raise ValueError("give either table, a file of your own, or dataset, the name of a public set")
-        if self.dataset is not None and (self.folder is None or self.label is None):
-            raise ValueError("a dataset needs folder, where its tables are, and label, what to predict")
-        if self.table is not None and (self.folder is not None or self.label is not None):
-            raise ValueError("folder and label belong to a dataset; a table names its label under columns.label")
+        if self.dataset is not None and (self.folder is None or self.labels is None):
+            raise ValueError("a dataset needs folder, where its tables are, and labels, what to predict")
+        if self.table is not None and (self.folder is not None or self.labels is not None):
+            raise ValueError("folder and labels belong to a dataset; a table names its labels under columns.labels")
+        if self.controls_per_case is not None and self.target_share is not None:
+            raise ValueError("give controls_per_case or target_share, not both")
+        if self.table is not None and isinstance(self.split, ColumnSplit) and self.table.columns.fold is None:
+            raise ValueError("the split is a column's, and table.columns.fold does not say which")
         return self
 
     def resolve(self, base: Path) -> Self:
         """A copy whose files are relative to `base`, the folder of the study file."""
         return self.model_copy(
             update={
-                "table": _resolved(self.table, base) if self.table else None,
+                "table": self.table.resolve(base) if self.table else None,
                 "folder": base / self.folder if self.folder is not None else None,
             }
         )
-
-
-def _resolved(table: Table, base: Path) -> Table:
-    return table.model_copy(update={"file": base / table.file})
 
 
 CohortSettings = Annotated[RegistersSettings | LabelsSettings, Field(discriminator="kind")]
