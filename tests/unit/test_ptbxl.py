@@ -89,7 +89,7 @@ def test_the_real_cohort(shared_data: Path, folder: str, recordings: int, infarc
             "sex": pl.Series([None] * n, dtype=pl.Float64),
         }
     )
-    settings = LabelsSettings(dataset="ptb-xl", folder=data, label="MI", controls_per_case=2)
+    settings = LabelsSettings(dataset="ptb-xl", folder=data, labels=["MI"], controls_per_case=2)
     table = load_dataset("ptb-xl", data)
     cohort = build_cohort(settings, ecgs, table=table)
     flow = cohort.flow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import polars as pl
@@ -99,53 +100,45 @@ def _once(table: pl.DataFrame, file: Path | None) -> pl.DataFrame:
 
 
 def complete_from_archive(table: pl.DataFrame, ecgs: pl.DataFrame) -> pl.DataFrame:
-    """Fill empty times, ages and sexes of the table from the archive, and note where each came from."""
-    header = ecgs.select(
-        "ecg_id",
-        pl.col("recorded_at").alias("header_time"),
-        pl.col("age").fill_nan(None).alias("header_age"),
-        pl.col("sex").fill_nan(None).alias("header_sex"),
+    """Fill empty times, ages, sexes, sites and devices from the archive, and note where age and sex came from."""
+    filled = ("recorded_at", "age", "sex", "site", "device")
+    header = ecgs.select("ecg_id", *(pl.col(name).alias(f"header_{name}") for name in filled)).with_columns(
+        pl.col("header_age", "header_sex").fill_nan(None)
     )
-    named = "age_above_89" in table.columns
-    above = pl.col("age_above_89").fill_null(False) if named else pl.lit(False)
-    age, sex = pl.col("age"), pl.col("sex")
-    header_age, header_sex = pl.col("header_age"), pl.col("header_sex")
+    above = pl.col("age_above_89").fill_null(False) if "age_above_89" in table.columns else pl.lit(False)
     return (
         table.join(header, on="ecg_id", how="left")
         .with_columns(
-            pl.when(age.is_not_null() & above)
-            .then(pl.lit("table-above-89"))
-            .when(age.is_not_null())
-            .then(pl.lit("table"))
-            .when(header_age.is_not_null())
-            .then(pl.lit("header"))
-            .otherwise(pl.lit(""))
-            .alias("age_source"),
-            pl.when(sex.is_not_null())
-            .then(pl.lit("table"))
-            .when(header_sex.is_not_null())
-            .then(pl.lit("header"))
-            .otherwise(pl.lit(""))
-            .alias("sex_source"),
+            _source("age", pl.when(above).then(pl.lit("table-above-89")).otherwise(pl.lit("table"))),
+            _source("sex", pl.lit("table")),
         )
-        .with_columns(
-            pl.coalesce("recorded_at", "header_time").alias("recorded_at"),
-            pl.coalesce("age", "header_age").alias("age"),
-            pl.coalesce("sex", "header_sex").alias("sex"),
-        )
+        .with_columns(pl.coalesce(name, f"header_{name}").alias(name) for name in filled)
+        .drop(f"header_{name}" for name in filled)
     )
 
 
-def target_patients(labelled: pl.DataFrame, *, controls_per_case: int | None, seed: int) -> set[str]:
-    """The patients who are target: all who have a labelled ECG; or cases and so many controls for each.
+def _source(name: str, table: pl.Expr) -> pl.Expr:
+    """Where a value comes from: the words for the table, "header", or nothing."""
+    header = pl.when(pl.col(f"header_{name}").is_not_null()).then(pl.lit("header")).otherwise(pl.lit(""))
+    return pl.when(pl.col(name).is_not_null()).then(table).otherwise(header).alias(f"{name}_source")
 
-    A case has at least one positive label; controls are drawn by seeded hash from the other patients.
+
+def target_patients(
+    labelled: pl.DataFrame, *, label: str, controls_per_case: int | None, share: Fraction | None, seed: int
+) -> set[str]:
+    """The patients who are target: all who have a labelled ECG, a share of them, or cases and so many controls each.
+
+    A case has at least one positive label; controls, as a share, are drawn by seeded hash.
 
     Args:
-        labelled: patient_id, label (0 or 1); ECGs without a label are not in it.
+        labelled: patient_id and labels; ECGs without any label are not in it.
+        label: the column that makes a case.
+        controls_per_case, share, seed: of the settings.
     """
     everyone = set(labelled["patient_id"].to_list())
+    if share is not None:
+        return draw(everyone, int(share * len(everyone)), seed=seed, purpose="target")
     if controls_per_case is None:
         return everyone
-    cases = set(labelled.filter(pl.col("label") == 1)["patient_id"].to_list())
+    cases = set(labelled.filter(pl.col(label) == 1)["patient_id"].to_list())
     return cases | draw(everyone - cases, controls_per_case * len(cases), seed=seed, purpose="controls")
