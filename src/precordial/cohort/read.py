@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from precordial.cohort.demographics import sex_from_text
+from precordial.cohort.labels import label_names
 from precordial.cohort.settings import LabelsSettings, RegistersSettings, TableSettings
 from precordial.errors import RegisterError, SettingsError
 from precordial.registers import Kind, read_table
@@ -83,8 +84,7 @@ def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl
             raise ValueError("the settings name a public set: pass its table")
         column = settings.label or ""
         file = settings.folder
-        fixed = {"row", "file", "patient_id", "recorded_at", "age", "sex", "age_above_89"}
-        labels = [name for name in table.columns if name not in fixed and not name.startswith("file_")]
+        labels = label_names(table.columns)
         if column not in labels:
             raise SettingsError(
                 f"{settings.dataset} has no such label", key="cohort.label", remedy=f"choose one of {', '.join(labels)}"

@@ -12,7 +12,7 @@ from precordial.archive import Archive, ingest
 from precordial.archive.layout import REJECTS
 from precordial.cohort import Cohort, CohortSettings, LabelsSettings, build_cohort, check_leaks
 from precordial.cohort.cohort import TABLE
-from precordial.datasets import load_dataset
+from precordial.datasets import dataset_files, load_dataset
 from precordial.errors import SettingsError
 from precordial.evaluation import Row, write_results
 from precordial.files import hold_folder, write_atomic
@@ -167,7 +167,7 @@ def _input_files(cohort: CohortSettings) -> list[Path]:
     if isinstance(cohort, LabelsSettings):
         if cohort.table:
             return [cohort.table.file]
-        return sorted(cohort.folder.glob("*.csv")) if cohort.folder else []
+        return dataset_files(cohort.dataset, cohort.folder) if cohort.dataset and cohort.folder else []
     tables = (cohort.visits, cohort.diagnoses, cohort.patients)
     return [table.file for table in tables if table]
 
