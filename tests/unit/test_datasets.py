@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from precordial.cohort.labels import NOT_LABELS, join_by_file, label_names
 from precordial.datasets import DATASETS, dataset_files, load_dataset, preset_metadata
 from precordial.datasets.cinc import scored_codes
 from precordial.errors import RegisterError, SettingsError
-from public_sets import challenge, code_15
+from public_sets import challenge, code_15, mimic
 
 
 def labels_of(table: pl.DataFrame) -> dict[str, set[str]]:
@@ -254,6 +255,24 @@ def test_the_real_challenge(shared_data: Path) -> None:
     assert table["site"].n_unique() == 6
 
 
+def test_the_layout_of_mimic(tmp_path: Path) -> None:
+    """The maker's tables have MIMIC's columns in every row, and the preset finds every ECG's patient, time and age."""
+    answers = mimic.write_mimic(tmp_path, 3, waveforms=False)
+    for name, header in mimic.COLUMNS.items():
+        packed = tmp_path / f"{name}.csv.gz"
+        text = gzip.decompress(packed.read_bytes()).decode() if packed.exists() else packed.with_suffix("").read_text()
+        first, *rows = csv.reader(text.splitlines())
+        assert first == header.split(",")
+        assert {len(row) for row in rows} == {len(first)}
+    metadata = preset_metadata("mimic-iv-ecg", tmp_path / "mimic-iv-ecg")
+    with (tmp_path / "mimic-iv-ecg" / "record_list.csv").open(encoding="utf-8", newline="") as file:
+        found = [metadata(f"{row['path']}.hea") for row in csv.DictReader(file)]
+    ages = {details.patient_id: details.age for details in found if details}
+    assert len(ages) == 3 * len(mimic.STORIES)
+    assert {stay: ages[patient] for stay, patient in answers.patients.items()} == answers.ages
+    assert Counter(answers.outcome.values()) == {1: 9, 0: 12}
+
+
 def test_the_files_behind_a_table(tmp_path: Path) -> None:
     answers = challenge.write_challenge(tmp_path, 2, waveforms=False)
     (tmp_path / "ptbxl_database.csv").write_text("ecg_id,patient_id\n")
@@ -267,7 +286,7 @@ def test_the_table_of_codes_is_well_formed() -> None:
     """Its source and version stand in it, and every row has a code, a label and a diagnosis."""
     import precordial.datasets
 
-    path = Path(precordial.datasets.__file__).with_name("snomed-challenge-2021.csv")
+    path = Path(precordial.datasets.__file__).with_name("snomed-challenge-2021-1.csv")
     lines = path.read_text(encoding="utf-8").splitlines()
     notes = [line for line in lines if line.startswith("#")]
     assert notes[0] == "# version: 1"

@@ -30,7 +30,7 @@ CINC_PARTS = frozenset(
         "st_petersburg_incart",
     }
 )
-SCORED = "snomed-challenge-2021.csv"
+SCORED = "snomed-challenge-2021-1.csv"
 UNKNOWN = {"", "unknown", "nan"}
 
 
