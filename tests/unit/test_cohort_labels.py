@@ -64,6 +64,10 @@ def test_key_length(paths: list[str], length: int | None) -> None:
         # … also where only one of the two was ingested: row 2 is not that ECG.
         (["r/a/1.hea"], ["b/1", "a/1"], {3: 0}),
         (["a/1.5.hea", "a/1.6.hea"], ["1.6", "1.5"], {2: 1, 3: 0}),
+        # One of a file's several ECGs has a name of its own behind the file's.
+        (["p/part0.hdf5#7", "p/part1.hdf5#8"], ["part1.hdf5#8", "#7", "part1.hdf5#9"], {2: 1, 3: 0}),
+        (["part0.hdf5#7", "part1.hdf5#7"], ["part1.hdf5#7", "part0.hdf5#7"], {2: 1, 3: 0}),
+        (["a/1#2.hea", "b#c/3.hea"], ["b#c/3", "a/1#2"], {2: 1, 3: 0}),
     ],
 )
 def test_rows_find_their_ecg_by_file(sources: list[str], files: list[str | None], matched: dict[int, int]) -> None:

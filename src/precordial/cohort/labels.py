@@ -12,16 +12,32 @@ import polars as pl
 from precordial.cohort.splits import draw
 from precordial.errors import RegisterError
 
+# The columns of a public set's table that are no labels; nor are those that begin with FILE.
+NOT_LABELS = frozenset(
+    {"row", "file", "patient_id", "recorded_at", "age", "age_above_89", "sex", "site", "device", "fold"}
+)
+FILE = "file_"
+_BETWEEN = re.compile(r"/|#(?=[^/#]*$)")
 _SUFFIX = re.compile(r"(\.[A-Za-z]{2,4})+$")
 
 
-def file_parts(path: str) -> tuple[str, ...]:
-    """The components of an ECG's path, without its suffixes.
+def label_names(columns: Iterable[str]) -> list[str]:
+    """The labels among the columns of a public set's table.
 
-    >>> file_parts("records100/00000/00001_lr.hea"), file_parts("E1.hea.orig")
-    (('records100', '00000', '00001_lr'), ('E1',))
+    >>> label_names(["row", "file", "file_hr", "patient_id", "fold", "MI", "statement:NDT"])
+    ['MI', 'statement:NDT']
     """
-    return tuple(part for part in _SUFFIX.sub("", path.replace("\\", "/")).split("/") if part not in ("", "."))
+    return [name for name in columns if name not in NOT_LABELS and not name.startswith(FILE)]
+
+
+def file_parts(path: str) -> tuple[str, ...]:
+    """The components of an ECG's path, without its suffixes; of one of a file's several ECGs its name is the last.
+
+    >>> file_parts("records100/00000/00001_lr.hea"), file_parts("E1.hea.orig"), file_parts("exams_part0.hdf5#1169160")
+    (('records100', '00000', '00001_lr'), ('E1',), ('exams_part0.hdf5', '1169160'))
+    """
+    parts = _BETWEEN.split(_SUFFIX.sub("", path.replace("\\", "/")))
+    return tuple(part for part in parts if part not in ("", "."))
 
 
 def key_length(paths: Iterable[str]) -> int | None:
@@ -57,7 +73,7 @@ def join_by_file(table: pl.DataFrame, ecgs: pl.DataFrame, *, file: Path | None =
             file=file,
             remedy="ingest the folder above both, or join by ecg_id",
         )
-    names = [name for name in table.columns if name == "file" or name.startswith("file_")]
+    names = [name for name in table.columns if name == "file" or name.startswith(FILE)]
     for name in names:
         own = key_length(table[name].drop_nulls().unique().to_list())
         length = max(length, own or 1)

@@ -302,10 +302,8 @@ class LabelsSettings(_Common):
         )
 
     def files(self) -> list[Path]:
-        """Every file that the cohort is made from."""
-        if self.table:
-            return self.table.all_paths()
-        return sorted(self.folder.glob("*.csv")) if self.folder else []
+        """The files of the label table; a public set knows its own."""
+        return self.table.all_paths() if self.table else []
 
 
 CohortSettings = Annotated[RegistersSettings | LabelsSettings, Field(discriminator="kind")]

@@ -14,7 +14,7 @@ from precordial.archive.layout import REJECTS
 from precordial.cohort import Cohort, CohortSettings, LabelsSettings, RegistersSettings, build_cohort, check_leaks
 from precordial.cohort.cohort import TABLE
 from precordial.cohort.ecg_table import EcgTable
-from precordial.datasets import load_dataset
+from precordial.datasets import dataset_files, load_dataset
 from precordial.errors import SettingsError
 from precordial.evaluation import Row, write_results
 from precordial.files import hold_folder, write_atomic
@@ -208,7 +208,10 @@ def _cohort_key(study: Study, ecgs: Archive | EcgTable) -> str:
     settings = cohort_settings(study)
     parts = [__version__, settings.model_dump_json(), ecgs.digest]
     parts += [f"{name}={count}" for name, count in ecgs.reject_counts().items()]
-    for file in settings.files():
+    files = settings.files()
+    if isinstance(settings, LabelsSettings) and settings.dataset and settings.folder:
+        files = dataset_files(settings.dataset, settings.folder)
+    for file in files:
         if file.exists():
             status = file.stat()
             parts.append(f"{file} {status.st_size} {status.st_mtime_ns}")
