@@ -41,7 +41,7 @@ def from_registers(
     if not len(chest_pain):
         raise RegisterError(
             "no visit has one of the complaints",
-            file=settings.visits.file,
+            file=settings.visits.where,
             column=settings.visits.columns.complaint,
             key="cohort.complaint",
             remedy="write the complaints as they stand in this column",
@@ -59,7 +59,7 @@ def from_registers(
         shared = register["patient_id"].drop_nulls().unique().is_in(usable["patient_id"].implode()).sum()
         raise RegisterError(
             f"none of the {len(chest_pain)} visits has an index ECG",
-            file=settings.visits.file,
+            file=settings.visits.where,
             remedy=f"{shared} patients of the register have ECGs in the archive: check the patient ids and the times",
         )
     visits = steps.one_visit_per_ecg(indexed, lowest_visit_id=settings.shared_ecg == "lowest-visit-id")
@@ -107,7 +107,7 @@ def _check_visit_ids(visits: pl.DataFrame, settings: RegistersSettings) -> None:
     if rows:
         raise RegisterError(
             f"the visit id also stands in row {rows[0]}, with another patient or arrival",
-            file=settings.visits.file,
+            file=settings.visits.where,
             row=rows[1],
             column=settings.visits.columns.visit_id,
             remedy="give each visit its own id",

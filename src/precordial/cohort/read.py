@@ -6,61 +6,38 @@ from pathlib import Path
 
 import polars as pl
 
-from precordial.cohort.demographics import sex_from_text
-from precordial.cohort.settings import LabelsSettings, RegistersSettings, TableSettings
+from precordial import registers
+from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.errors import RegisterError, SettingsError
-from precordial.registers import Kind, read_table
-
-TYPES: dict[str, Kind] = {
-    "arrival": "date",
-    "discharge": "date",
-    "date": "date",
-    "birth_date": "date",
-    "recorded_at": "date",
-    "age": "number",
-    "label": "number",
-}
-OLDEST = 125
-_EMPTY = {"date": pl.Datetime("us"), "number": pl.Float64(), "text": pl.String()}
+from precordial.registers import Account
+from precordial.registers.read import plan_of
+from precordial.registers.tables import read_plan
 
 
-def read_visits(settings: RegistersSettings) -> pl.DataFrame:
-    """row, visit_id, patient_id, arrival, complaint, discharge, age (years), sex (1 = female)."""
-    return _with_sex(_read(settings.visits, "cohort.visits"), settings, settings.visits)
+def read_visits(settings: RegistersSettings, account: Account | None = None) -> pl.DataFrame:
+    """As `precordial.registers.read_visits`."""
+    words = {"female": settings.female_values, "male": settings.male_values}
+    return registers.read_visits(settings.visits, account or Account(), **words)
 
 
-def read_diagnoses(settings: RegistersSettings) -> pl.DataFrame:
-    """row, patient_id, code, date, register."""
-    return _read(settings.diagnoses, "cohort.diagnoses")
+def read_diagnoses(settings: RegistersSettings, account: Account | None = None) -> pl.DataFrame:
+    """As `precordial.registers.read_diagnoses`, those that are the outcome."""
+    return registers.read_diagnoses(settings.diagnoses, account or Account(), prefixes=settings.outcome_codes)
 
 
-def read_patients(settings: RegistersSettings) -> pl.DataFrame:
-    """row, patient_id, birth_date, sex (1 = female); one row per patient, none without a register.
-
-    Raises:
-        RegisterError: a patient stands in two rows that differ.
-    """
+def read_patients(settings: RegistersSettings, account: Account | None = None) -> pl.DataFrame:
+    """As `precordial.registers.read_patients`; none without a register."""
     if settings.patients is None:
         return pl.DataFrame(
             schema={"row": pl.Int64, "patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64}
         )
-    table = _read(settings.patients, "cohort.patients").drop_nulls("patient_id")
-    table = _with_sex(table, settings, settings.patients)
-    facts = ["patient_id", "birth_date", "sex"]
-    table = table.sort("row").unique(facts, keep="first", maintain_order=True)
-    twice = table.filter(pl.col("patient_id").is_duplicated()).sort("patient_id", "row")["row"].to_list()
-    if twice:
-        raise RegisterError(
-            f"the patient also stands in row {twice[0]}, with another birth date or sex",
-            file=settings.patients.file,
-            row=twice[1],
-            column=settings.patients.columns.patient_id,
-            remedy="keep the row that is right",
-        )
-    return table
+    words = {"female": settings.female_values, "male": settings.male_values}
+    return registers.read_patients(settings.patients, account or Account(), **words)
 
 
-def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl.DataFrame:
+def read_label_table(
+    settings: LabelsSettings, table: pl.DataFrame | None, account: Account | None = None
+) -> pl.DataFrame:
     """row, file (or ecg_id), patient_id, recorded_at, age, sex (1 = female), label (0, 1 or null).
 
     Args:
@@ -72,9 +49,9 @@ def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl
         SettingsError: the set has no such label.
     """
     if settings.table is not None:
-        rows = _read(settings.table, "cohort.table")
-        rows = _with_sex(rows, settings, settings.table)
-        file: Path | None = settings.table.file
+        plan = plan_of(settings.table, "table", female=settings.female_values, male=settings.male_values)
+        rows = read_plan(plan, account or Account())
+        file: str | Path | None = settings.table.where
         column = settings.table.columns.label
         # Of the two ways to name an ECG, the one that was not chosen is an empty column.
         rows = rows.drop("ecg_id" if settings.table.columns.file is not None else "file")
@@ -96,38 +73,3 @@ def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl
             "a label must be 0, 1 or empty", file=file, row=int(rows["row"][int(wrong[0])]), column=column
         )
     return rows
-
-
-def _read(table: TableSettings, key: str) -> pl.DataFrame:
-    """Read a table; columns that the register does not have are there, empty."""
-    columns = table.columns.model_dump(by_alias=True)  # type: ignore[attr-defined]
-    mapped = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
-    types = {name: TYPES.get(name, "text") for name in columns}
-    read = read_table(
-        table.file,
-        mapped,
-        types=types,
-        separator=table.separator,
-        encoding=table.encoding,
-        date_format=table.date_format,
-        key=f"{key}.columns",
-    )
-    outside = ~read["age"].is_between(0, OLDEST) if "age" in mapped else pl.Series([False])
-    wrong = outside.fill_null(False).arg_true()
-    if len(wrong):
-        raise RegisterError(
-            f"this is no age from 0 to {OLDEST} years",
-            file=table.file,
-            row=int(read["row"][int(wrong[0])]),
-            column=mapped["age"],
-            remedy="correct it or leave the cell empty; PTB-XL's 300 means above 89: write 90",
-        )
-    missing = [pl.lit(None, _EMPTY[kind]).alias(name) for name, kind in types.items() if name not in mapped]
-    return read.with_columns(missing)
-
-
-def _with_sex(table: pl.DataFrame, settings: RegistersSettings | LabelsSettings, file: TableSettings) -> pl.DataFrame:
-    column = file.columns.sex  # type: ignore[attr-defined]
-    return sex_from_text(
-        table, female=settings.female_values, male=settings.male_values, file=file.file, column=column or ""
-    )

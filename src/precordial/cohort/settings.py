@@ -9,17 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
     field_validator,
     model_validator,
+)
+
+from precordial.registers.settings import (
+    Diagnoses,
+    Patients,
+    Strict,
+    TableSettings,
+    Visits,
+    Words,
 )
 
 AgeSource = Literal["birth-date", "first-contact", "header"]
@@ -62,98 +69,9 @@ Share = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}], "description": "share of the patients"}),
 ]
-# TOML gives lists and text; only here are they taken for tuples and paths.
-Words = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-FilePath = Annotated[Path, Field(strict=False)]
-Table = TypeVar("Table", bound="TableSettings")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class TableSettings(_Strict):
-    """A register extract: CSV, or Parquet by its suffix.
-
-    Attributes:
-        file: path, relative to the study file.
-        separator: between the cells of a CSV file.
-        encoding: of a CSV file.
-        date_format: strftime pattern of its dates; None: ISO 8601.
-    """
-
-    file: FilePath
-    separator: str = ","
-    encoding: str = "utf8"
-    date_format: str | None = None
-
-
-class VisitColumns(_Strict):
-    """Our names and the visit register's; None: the register has no such column."""
-
-    visit_id: str = "visit_id"
-    patient_id: str = "patient_id"
-    arrival: str = "arrival"
-    complaint: str = "complaint"
-    discharge: str | None = None
-    age: str | None = None
-    sex: str | None = None
-
-
-class Visits(TableSettings):
-    """The register of emergency visits."""
-
-    columns: VisitColumns = VisitColumns()
-
-
-class DiagnosisColumns(_Strict):
-    """Our names and the diagnosis register's, one code a row; `date` is the day that counts (admission)."""
-
-    # `register` itself is taken by Python's abstract classes.
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
-
-    patient_id: str = "patient_id"
-    code: str = "code"
-    date: str = "date"
-    register_: str | None = Field(None, alias="register")
-
-
-class Diagnoses(TableSettings):
-    """The register of diagnoses, any position.
-
-    The paper takes the national inpatient register only: give a file that holds no other, or name it.
-
-    Attributes:
-        registers: values of `columns.register` that count; None: the file is one register.
-    """
-
-    columns: DiagnosisColumns = DiagnosisColumns()
-    registers: Words | None = None
-
-    @model_validator(mode="after")
-    def _registers_are_named(self) -> Self:
-        if self.registers is not None and self.columns.register_ is None:
-            raise ValueError("registers are named, but columns.register does not say in which column they stand")
-        if self.registers is None and self.columns.register_ is not None:
-            raise ValueError("columns.register is given, but registers does not say which of them count")
-        return self
-
-
-class PatientColumns(_Strict):
-    """Our names and the patient register's; None: the register has no such column."""
-
-    patient_id: str = "patient_id"
-    birth_date: str | None = None
-    sex: str | None = None
-
-
-class Patients(TableSettings):
-    """The register of patients, one row each."""
-
-    columns: PatientColumns = PatientColumns()
-
-
-class LabelColumns(_Strict):
+class LabelColumns(Strict):
     """Our names and the label table's. Exactly one of `file` and `ecg_id` says which ECG a row is about.
 
     `recorded_at`, `age` and `sex` are the archive's (the file's header) where the table has no such column or
@@ -181,7 +99,7 @@ class LabelTable(TableSettings):
     columns: LabelColumns
 
 
-class _Common(_Strict):
+class _Common(Strict):
     seed: int = 0
     temporal_test: Share = Fraction(15, 100)
     random_test: Share = Fraction(15, 100)
@@ -252,9 +170,9 @@ class RegistersSettings(_Common):
         """A copy whose files are relative to `base`, the folder of the study file."""
         return self.model_copy(
             update={
-                "visits": _resolved(self.visits, base),
-                "diagnoses": _resolved(self.diagnoses, base),
-                "patients": _resolved(self.patients, base) if self.patients else None,
+                "visits": self.visits.resolve(base),
+                "diagnoses": self.diagnoses.resolve(base),
+                "patients": self.patients.resolve(base) if self.patients else None,
             }
         )
 
@@ -293,14 +211,10 @@ class LabelsSettings(_Common):
         """A copy whose files are relative to `base`, the folder of the study file."""
         return self.model_copy(
             update={
-                "table": _resolved(self.table, base) if self.table else None,
+                "table": self.table.resolve(base) if self.table else None,
                 "folder": base / self.folder if self.folder is not None else None,
             }
         )
-
-
-def _resolved(table: Table, base: Path) -> Table:
-    return table.model_copy(update={"file": base / table.file})
 
 
 CohortSettings = Annotated[RegistersSettings | LabelsSettings, Field(discriminator="kind")]

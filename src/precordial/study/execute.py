@@ -166,10 +166,10 @@ def _cohort_key(study: Study, archive: Archive) -> str:
 def _input_files(cohort: CohortSettings) -> list[Path]:
     if isinstance(cohort, LabelsSettings):
         if cohort.table:
-            return [cohort.table.file]
+            return cohort.table.all_paths()
         return sorted(cohort.folder.glob("*.csv")) if cohort.folder else []
     tables = (cohort.visits, cohort.diagnoses, cohort.patients)
-    return [table.file for table in tables if table]
+    return [path for table in tables if table for path in table.all_paths()]
 
 
 def run_folder(study: Study, run: TrainingRun) -> Path:
