@@ -12,7 +12,7 @@ from precordial.cohort import visits as steps
 from precordial.cohort.flow import number_text
 from precordial.cohort.labels import join_by_file, join_by_id
 from precordial.cohort.outcomes import diagnosed
-from precordial.cohort.read import Registers, read_label_table, read_registers
+from precordial.cohort.read import Registers, final_ids, read_label_table, read_registers
 from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.errors import PrecordialError
 from precordial.registers.account import Account
@@ -160,7 +160,7 @@ def _check_ecgs(
     settings: RegistersSettings, registers: Registers, ecgs: pl.DataFrame, account: Account, found: _Findings
 ) -> None:
     """Whether ids and times of the ECGs fit to those of the visits."""
-    own = steps.identified_ecgs(registers.translated(ecgs, account, "ECGs", "recorded_at"))
+    own = steps.identified_ecgs(final_ids(ecgs, registers.ids, account, "ECGs", "recorded_at"))
     found.fact(len(own), len(ecgs), "ECGs have patient and time", warn=len(own) < len(ecgs) / 2)
     visits = registers.visits.drop_nulls(["patient_id", "arrival"])
     if settings.complaint is not None:
