@@ -27,7 +27,7 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
         archive = prepare_archive(settings, watcher)
-        cohort = checked_cohort(settings, archive, watcher)
+        cohort = checked_cohort(settings, archive, watcher, seal=True)
     print(cohort.flow.text())
     print(table_one(cohort, settings.label).text())
     print(f"cohort in {settings.folder / 'cohort'}")
@@ -40,6 +40,20 @@ def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
     from precordial.study.settings import load_study
 
     print(Cohort.load(load_study(study, changes or ()).folder / "cohort").flow.text())
+
+
+@cohort_app.command("verify")
+def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
+    """Check a cohort that has been built for leaks, and its leakage.json for changes; print the rules."""
+    from precordial.archive import Archive
+    from precordial.cohort import Cohort
+    from precordial.study.execute import verify_cohort
+    from precordial.study.settings import load_study
+
+    settings = load_study(study, changes or ())
+    cohort = Cohort.load(settings.folder / "cohort")
+    print(verify_cohort(settings, Archive(settings.archive_path), cohort).text())
+    print(f"no leak in {len(cohort):,} rows; {settings.folder / 'cohort' / 'leakage.json'} holds")
 
 
 @app.command()

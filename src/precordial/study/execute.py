@@ -10,8 +10,9 @@ from pathlib import Path
 from precordial import __version__
 from precordial.archive import Archive, ingest
 from precordial.archive.layout import REJECTS
-from precordial.cohort import Cohort, CohortSettings, LabelsSettings, build_cohort, check_leaks
+from precordial.cohort import Cohort, CohortSettings, LabelsSettings, LeakReport, build_cohort, find_leaks
 from precordial.cohort.cohort import TABLE
+from precordial.cohort.leakage import signing_key, verify_leakage, write_leakage
 from precordial.datasets import load_dataset
 from precordial.errors import SettingsError
 from precordial.evaluation import Row, write_results
@@ -109,8 +110,12 @@ def prepare_archive(study: Study, watcher: Watcher) -> Archive:
     return archive
 
 
-def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
-    """The study's cohort: built, or loaded where the same settings, archive and register files built it before."""
+def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> tuple[Cohort, LeakReport, bool]:
+    """The study's cohort: built, or loaded where the same settings, archive and register files built it before.
+
+    Returns:
+        The cohort, what it was now checked for, and whether it was built.
+    """
     if study.cohort is None:
         raise SettingsError(
             "the study has no [cohort]", key="cohort", remedy="describe it: see docs/reference/study.md"
@@ -119,7 +124,8 @@ def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
     key = _cohort_key(study, archive)
     key_file = folder / "built-from.json"
     if key_file.exists() and json.loads(key_file.read_text()).get("key") == key:
-        return Cohort.load(folder)
+        cohort = Cohort.load(folder)
+        return cohort, find_leaks_in(study, archive, cohort), False
     watcher.note("cohort: building")
     table = None
     if isinstance(study.cohort, LabelsSettings) and study.cohort.dataset and study.cohort.folder:
@@ -127,25 +133,61 @@ def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
     cohort = build_cohort(study.cohort, archive.table(), table=table, rejects=archive.reject_counts())
     key_file.unlink(missing_ok=True)
     cohort.save(folder, archive={"digest": archive.digest, "ecgs": len(archive), "rate": archive.rate})
+    report = seal_cohort(study, archive, find_leaks_in(study, archive, cohort))
     write_atomic(key_file, json.dumps({"key": key}) + "\n")
-    return cohort
+    return cohort, report, True
 
 
-def checked_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
-    """The study's cohort, proven to have no leak.
-
-    Raises:
-        LeakageError: there is one; the message lists the rows.
-    """
-    cohort = prepare_cohort(study, archive, watcher)
+def find_leaks_in(study: Study, archive: Archive, cohort: Cohort) -> LeakReport:
+    """What a study's cohort was checked for, against its archive."""
     index = archive.index
-    check_leaks(
+    return find_leaks(
         cohort,
         ecg_id=archive.ids,
         recorded_at=index["recorded_at"],
         waveform=index["waveform"],
         file=study.folder / "cohort" / TABLE,
     )
+
+
+def seal_cohort(study: Study, archive: Archive, report: LeakReport) -> LeakReport:
+    """Write the study's leakage.json, signed if there is a key for it."""
+    key = signing_key(keep_out=study.folder, create=True)
+    write_leakage(study.folder / "cohort", report, archive=archive.digest, key=key)
+    return report
+
+
+def verify_cohort(study: Study, archive: Archive, cohort: Cohort) -> LeakReport:
+    """Check a cohort again, and its leakage.json.
+
+    Raises:
+        LeakageError: there is a leak, or leakage.json does not hold.
+    """
+    report = find_leaks_in(study, archive, cohort)
+    _hold(study, archive, report)
+    return report
+
+
+def _hold(study: Study, archive: Archive, report: LeakReport) -> None:
+    key = signing_key(keep_out=study.folder)
+    verify_leakage(study.folder / "cohort", report, archive=archive.digest, key=key)
+
+
+def checked_cohort(study: Study, archive: Archive, watcher: Watcher, *, seal: bool = False) -> Cohort:
+    """The study's cohort, proven to have no leak, with a leakage.json that says so.
+
+    Args:
+        study, archive, watcher: of the study.
+        seal: write leakage.json in any case. Without, it is written when the cohort is built, and else must be there
+            and still hold.
+
+    Raises:
+        LeakageError: there is a leak, and the message lists the rows; or leakage.json does not hold any more.
+    """
+    cohort, report, built = prepare_cohort(study, archive, watcher)
+    if seal and not built:
+        seal_cohort(study, archive, report)
+    _hold(study, archive, report)
     watcher.note(f"leakage guard: no leak in {len(cohort):,} rows")
     return cohort
 
