@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 
@@ -207,7 +208,7 @@ def _check_labels(
         found.fact(rows["patient_id"].drop_nulls().n_unique(), None, f"patients in {number_text(len(rows))} rows")
         if ecgs is not None:
             join = join_by_file if "file" in rows.columns else join_by_id
-            file = settings.table.where if settings.table else settings.folder
+            file = Path(settings.table.where) if settings.table else settings.folder
             joined = join(rows, ecgs, file=file)
             found.fact(len(joined), len(rows), "rows have an ECG in the archive", warn=len(joined) < len(rows) / 2)
     except PrecordialError as error:

@@ -30,7 +30,9 @@ from precordial.registers.read import plan_of
 from precordial.registers.tables import read_plan
 
 SHOWN = 12  # labels of a public set that a message lists
-PATIENTS = {"patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64, "left": pl.Datetime("us")}
+NO_PATIENTS = pl.DataFrame(
+    schema={"patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64, "left": pl.Datetime("us")}
+)
 
 
 @dataclass
@@ -65,7 +67,7 @@ def read_registers(settings: RegistersSettings, account: Account) -> Registers:
     codes += settings.washout_codes if settings.eligibility.washout_days else ()
     visits = read_visits(settings.visits, account, **words)
     diagnoses = read_diagnoses(settings.diagnoses, account, prefixes=codes)
-    patients = pl.DataFrame(schema=PATIENTS)
+    patients = NO_PATIENTS
     if settings.patients is not None:
         patients = read_patients(settings.patients, account, **words)
     outcomes = Sources(

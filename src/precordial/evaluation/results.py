@@ -27,7 +27,7 @@ class Row:
         pretraining: "none", "age", "sex", "age-sex": what a "pretrain" run learns, the others started from.
         source_fraction, target_fraction: of the patients trained on; None where that training is not part of the run.
         seed: of the run.
-        split: "validation", "random_test", "temporal_test" or "combined_test".
+        split: "validation", "random_test", "site_test", "temporal_test" or "combined_test".
         target: "age", "sex", or the study's label.
         metric: "auc", "accuracy", "mae", "r2", or one of them with "_difference" behind.
         value, low, high, level, n, events, patients: see `Estimate`.
