@@ -14,8 +14,8 @@ from precordial.errors import RegisterError
 from precordial.registers.account import Account, TableAccount
 from precordial.registers.csv_files import Spelling
 from precordial.registers.joins import LookUp, add_columns
-from precordial.registers.settings import Kind, TableSettings, natural_key
 from precordial.registers.sources import open_source
+from precordial.registers.table_settings import Kind, TableSettings, natural_key
 from precordial.registers.values import Writing, convert, plain_text, remedy, trimmed
 
 BLANK = "blank row"
@@ -104,7 +104,8 @@ def read_batches(
 
 def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterator[pl.DataFrame]:
     """The rows of one file that are not blank: `row`, and our columns as they stand in the file."""
-    spelling = Spelling(plan.settings.separator, plan.settings.encoding, plan.key)
+    own = plan.settings
+    spelling = Spelling(own.separator, own.encoding, plan.key, own.catalog)
     source = open_source(path, spelling, account.problem, tuple(plan.columns.values()))
     columns = _mapped(plan, path, source.names, account)
     if not columns:

@@ -29,15 +29,18 @@ Report = Callable[[RegisterError], None]
 
 @dataclass(frozen=True)
 class Spelling:
-    """How a CSV file is written.
+    """How a file is written.
 
     Attributes:
+        separator, encoding: of a CSV file.
+        catalog: of a SAS file.
         key: of its table in the study file, for remedies; None: it is not in one.
     """
 
     separator: str = ","
     encoding: str = "utf8"
     key: str | None = None
+    catalog: Path | None = None
 
     @property
     def dialect(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
     first = next(_blocks(path, spelling), b"")
     header = next(csv.reader(io.StringIO(_text(path, spelling, first[: _first_row(first)])), **spelling.dialect), [])
     if not header:
-        raise RegisterError("the first row is empty", file=path, remedy="it must name the columns")
+        raise RegisterError("the first row is empty, so columns cannot be read", file=path, remedy="it must name them")
     other = next((mark for mark in SEPARATORS if mark != spelling.separator and mark in header[0]), None)
     if len(header) == 1 and other is not None and header[0] not in expected:
         shown = "tabs" if other == "\t" else f"'{other}'"

@@ -18,17 +18,15 @@ from precordial.registers.account import Account
 from precordial.registers.batches import CODE, Plan
 from precordial.registers.joins import order_columns, two_rows
 from precordial.registers.settings import (
-    KINDS,
     Adjudicated,
     Deaths,
     Diagnoses,
     Ecgs,
-    Kind,
     Patients,
     Procedures,
-    TableSettings,
     Visits,
 )
+from precordial.registers.table_settings import KINDS, Kind, TableSettings
 from precordial.registers.tables import read_plan
 from precordial.registers.values import sex_words
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import polars as pl
 
-from precordial.registers.settings import Kind
+from precordial.registers.table_settings import Kind
 
 OLDEST = 125
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)?$"
