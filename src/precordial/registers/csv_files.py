@@ -1,6 +1,6 @@
 """CSV files in batches of whole rows, all cells text; where a file breaks, the error says in which row.
 
-A batch holds the records of some 16 MB, so memory does not grow with the file. Polars parses it; Python's own csv
+A batch holds the rows of some 32 MB, so memory does not grow with the file. Polars parses it; Python's own csv
 module, which is slower, only looks for the row of an error.
 """
 
@@ -20,7 +20,7 @@ import polars as pl
 
 from precordial.errors import RegisterError
 
-BLOCK = 1 << 24  # bytes read at a time
+BLOCK = 1 << 25  # bytes read at a time
 LONGEST = 1 << 27  # bytes of a block without the end of a row
 SEPARATORS = (";", "\t", ",", "|")  # the likeliest first
 _QUOTE, _LINE = b'"', b"\n"
@@ -29,15 +29,18 @@ Report = Callable[[RegisterError], None]
 
 @dataclass(frozen=True)
 class Spelling:
-    """How a CSV file is written.
+    """How a file is written.
 
     Attributes:
+        separator, encoding: of a CSV file.
+        catalog: of a SAS file.
         key: of its table in the study file, for remedies; None: it is not in one.
     """
 
     separator: str = ","
     encoding: str = "utf8"
     key: str | None = None
+    catalog: Path | None = None
 
     @property
     def dialect(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
     first = next(_blocks(path, spelling), b"")
     header = next(csv.reader(io.StringIO(_text(path, spelling, first[: _first_row(first)])), **spelling.dialect), [])
     if not header:
-        raise RegisterError("the first row is empty", file=path, remedy="it must name the columns")
+        raise RegisterError("the first row is empty, so columns cannot be read", file=path, remedy="it must name them")
     other = next((mark for mark in SEPARATORS if mark != spelling.separator and mark in header[0]), None)
     if len(header) == 1 and other is not None and header[0] not in expected:
         shown = "tabs" if other == "\t" else f"'{other}'"
@@ -164,6 +167,8 @@ def _utf8(path: Path, spelling: Spelling) -> Iterator[bytes]:
 
 def _last_row(block: bytes) -> int:
     """Where the last whole row ends; 0: there is none."""
+    if _QUOTE not in block:  # looking is much faster than counting
+        return block.rfind(_LINE) + 1
     end, quotes = len(block), block.count(_QUOTE)
     while (line := block.rfind(_LINE, 0, end)) >= 0:
         quotes -= block.count(_QUOTE, line, end)

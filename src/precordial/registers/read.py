@@ -18,17 +18,15 @@ from precordial.registers.account import Account
 from precordial.registers.batches import CODE, Plan
 from precordial.registers.joins import order_columns, two_rows
 from precordial.registers.settings import (
-    KINDS,
     Adjudicated,
     Deaths,
     Diagnoses,
     Ecgs,
-    Kind,
     Patients,
     Procedures,
-    TableSettings,
     Visits,
 )
+from precordial.registers.table_settings import KINDS, Kind, TableSettings
 from precordial.registers.tables import read_plan
 from precordial.registers.values import sex_words
 
@@ -204,10 +202,12 @@ def _coded(
             positions = [_position(frame, main)] * len(places)
         parts = []
         for column, position in zip(places, positions, strict=True):
-            chosen, odd = _chosen(frame[column], wanted, pattern)
+            known, odd = _known(frame[column], wanted, pattern)
             log.note(_ODD, odd)
-            part = frame.with_columns(chosen.alias("code"), position.alias("position"))
-            parts.append(part.filter(chosen.is_not_null()).select(*others.columns, "code", "position"))
+            part = frame.filter(frame[column].is_in(known["cell"].implode()))
+            code = part[column].replace_strict(known["cell"], known["code"], return_dtype=pl.String)
+            part = part.with_columns(code.alias("code"), position.alias("position"))
+            parts.append(part.select(*others.columns, "code", "position"))
         empty = others.with_columns(pl.lit(None, pl.String).alias("code"), pl.lit(None, pl.Int32).alias("position"))
         bare = empty.filter(pl.all_horizontal(frame.select(places).select(pl.all().is_null()))) if places else empty
         rows = pl.concat([*parts, bare if keep_empty else empty.head(0)]).sort("row", "position", nulls_last=True)
@@ -223,8 +223,8 @@ def _coded(
     return table.select(name for name in order if name in table.columns)
 
 
-def _chosen(cells: pl.Series, prefixes: list[str] | None, pattern: str) -> tuple[pl.Series, int]:
-    """The cleaned codes, null where a code is not wanted; and how many cells do not look like a code.
+def _known(cells: pl.Series, prefixes: list[str] | None, pattern: str) -> tuple[pl.DataFrame, int]:
+    """The different cells that are wanted codes, `cell` and `code`; and how many cells do not look like a code.
 
     There are some thousand codes in millions of rows, so that it is done with the different ones.
     """
@@ -234,7 +234,7 @@ def _chosen(cells: pl.Series, prefixes: list[str] | None, pattern: str) -> tuple
     if prefixes is not None:
         table = table.filter(pl.any_horizontal(pl.lit(False), *(code.str.starts_with(prefix) for prefix in prefixes)))
     count = int(cells.is_in(odd.implode()).sum()) if len(odd) else 0
-    return cells.replace_strict(table["cell"], table["code"], default=None, return_dtype=pl.String), count
+    return table.drop_nulls("code"), count
 
 
 def _position(frame: pl.DataFrame, main: list[str]) -> pl.Expr:

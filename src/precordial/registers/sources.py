@@ -33,7 +33,7 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
     """Open a CSV, Parquet, SAS or Stata file, by its suffix; what has another one is CSV.
 
     Args:
-        spelling: of a CSV file.
+        spelling: of a CSV file; of a SAS file the catalog.
         report: is told of rows with too many cells.
         expected: columns that are looked for.
 
@@ -49,7 +49,7 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
         if suffix == ".parquet":
             return _parquet(path)
         if suffix in SUFFIXES:
-            names, about = stat_header(path)
+            names, about = stat_header(path, spelling.catalog)
             return Source(names, lambda wanted, labelled: stat_batches(path, about, wanted, labelled))
         return _csv(path, spelling, report, expected)
     except OSError as error:

@@ -31,13 +31,21 @@ _SAS_SECONDS = re.compile(
 _STATA_UNITS = {"%td": _DAY, "%d": _DAY, "%tc": _MILLISECOND, "%tC": _MILLISECOND}
 
 
-def stat_header(path: Path) -> tuple[list[str], Any]:
+def stat_header(path: Path, catalog: Path | None = None) -> tuple[list[str], Any]:
     """The names of the columns, and what the file says of them.
+
+    Args:
+        catalog: of a SAS file, with the labels of its values.
 
     Raises:
         RegisterError: the file is damaged, or pyreadstat is not installed.
     """
-    _, about = _read(path, metadataonly=True)
+    if catalog is not None and path.suffix.lower() != ".sas7bdat":
+        raise RegisterError("a catalog is for .sas7bdat files", file=path, remedy="leave it out")
+    if catalog is not None and not catalog.is_file():
+        raise RegisterError("there is no such file", file=catalog, remedy="check the path of the catalog")
+    options = {"catalog_file": str(catalog)} if catalog is not None else {}
+    _, about = _read(path, metadataonly=True, **options)
     return list(about.column_names), about
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from precordial.registers.account import Account
 from precordial.registers.batches import Plan, Select, read_batches, type_of
 from precordial.registers.joins import LookUp, look_up
-from precordial.registers.settings import Kind, TableSettings
+from precordial.registers.table_settings import Kind, TableSettings
 
 _ON = "on "  # before the place of a join's key column
 
@@ -75,6 +75,7 @@ def _look_up(plan: Plan, place: int, keys: Mapping[str, str], account: Account) 
         separator=join.separator,
         encoding=join.encoding,
         missing=join.missing,
+        catalog=join.catalog,
         date_format=plan.settings.date_format,
         decimal=plan.settings.decimal,
         bad_cells=plan.settings.bad_cells,
