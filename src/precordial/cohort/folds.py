@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.cohort.splits import FOLD, WORD, codes_of, shuffle
+from precordial.cohort.splits import FOLD, SITE_TEST, WORD, codes_of, shuffle
 from precordial.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def fold_splits(cohort: Cohort, fold: int) -> NDArray[np.str_]:
     of_patient = np.full(len(everyone), LEFT_OUT, WORD)
     of_patient[others] = "train"
     of_patient[others[order[: int(Fraction(cohort.settings["validation"]) * len(others))]]] = "validation"
-    test = "site_test" if cohort.settings["split"]["scheme"] == "sites" else "random_test"
+    test = SITE_TEST if cohort.settings["split"]["scheme"] == "sites" else "random_test"
     split[going] = np.where(tested, test, of_patient[patient])
     return split
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from precordial.cohort.cohort import Cohort, in_fraction
 from precordial.cohort.definitions import Outcome
 from precordial.cohort.folds import LEFT_OUT, fold_names, fold_splits
-from precordial.cohort.splits import FOLD, SOURCE_SPLITS, TARGET_SPLITS, codes_of
+from precordial.cohort.splits import FOLD, SITE_TEST, SOURCE_SPLITS, TARGET_SPLITS, codes_of
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -128,7 +128,7 @@ def _visit(evidence: Evidence) -> tuple[Mask, Mask]:
 
 def _split(evidence: Evidence) -> tuple[Mask, Mask]:
     known = np.zeros(len(evidence.cohort), bool)
-    for role, splits in (("source", SOURCE_SPLITS), ("target", (*TARGET_SPLITS, FOLD))):
+    for role, splits in (("source", SOURCE_SPLITS), ("target", (*TARGET_SPLITS, SITE_TEST, FOLD))):
         known |= (evidence.cohort.role == role) & np.isin(evidence.cohort.split, splits)
     return ~known, _everywhere(evidence)
 

@@ -21,6 +21,7 @@ from precordial.errors import SettingsError
 TARGET_SPLITS = ("train", "validation", "random_test", "temporal_test")
 SOURCE_SPLITS = ("train", "validation")
 FOLD = "fold"  # of the target, where the test set goes round; see `precordial.cohort.folds`
+SITE_TEST = "site_test"  # of a fold that is a site
 OLDER_VISIT = "older_visit"  # of a patient of the temporal test, before the walk: in no split
 NOT_IN_SPLIT = "not_in_split"  # its value of the column that gives the split is not named
 WORD = "U16"  # room for each of these words
