@@ -85,7 +85,7 @@ def test_no_pipeline_finds_anything_in_shuffled_labels(
     """From scratch, and pre-trained on age and sex, which the ECGs do show."""
     cohort, archive = small_cohort(target=500, source=150, effect=0.0)
     shuffled = np.random.default_rng(1).permutation(cohort.label[:500])
-    cohort = replace(cohort, label=np.concatenate([shuffled, cohort.label[500:]]))
+    cohort = replace(cohort, labels={"label": np.concatenate([shuffled, cohort.label[500:]])})
     scratch = TrainingRun(
         model=name, rate=100, role="target", task="label", stages=(Stage(epochs=2, peak=1e-3),), batch=32
     )

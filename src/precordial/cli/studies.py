@@ -33,6 +33,33 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
     print(f"cohort in {settings.folder / 'cohort'}")
 
 
+@cohort_app.command("check")
+def cohort_check(study: StudyFile, changes: Changes = None) -> None:
+    """Read every register to its end, say what stands in them and what must be mended; build nothing."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.study import check_registers, load_study
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        found = check_registers(settings, watcher)
+    print(found.text())
+    if found.problems:
+        raise typer.Exit(2)
+
+
+@cohort_app.command("codes")
+def cohort_codes() -> None:
+    """Print the code lists that come with precordial, for `code_list` of an outcome."""
+    from precordial.cohort.code_lists import code_lists
+
+    for name, one in code_lists().items():
+        print(f"{name}: {one.title}")
+        for words, codes in (("codes", one.codes), ("but not", one.exclude), ("procedures", one.procedures)):
+            if codes:
+                print(f"  {words}: {', '.join(codes)}")
+        print(f"  source: {one.source}")
+
+
 @cohort_app.command("flow")
 def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
     """Print the flow chart of a cohort that has been built."""

@@ -2,132 +2,88 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
-from precordial.cohort.demographics import sex_from_text
-from precordial.cohort.settings import LabelsSettings, RegistersSettings, TableSettings
-from precordial.errors import RegisterError, SettingsError
-from precordial.registers import Kind, read_table
-
-TYPES: dict[str, Kind] = {
-    "arrival": "date",
-    "discharge": "date",
-    "date": "date",
-    "birth_date": "date",
-    "recorded_at": "date",
-    "age": "number",
-    "label": "number",
-}
-OLDEST = 125
-_EMPTY = {"date": pl.Datetime("us"), "number": pl.Float64(), "text": pl.String()}
+from precordial.cohort.outcomes import Sources
+from precordial.cohort.settings import RegistersSettings
+from precordial.registers import (
+    Account,
+    read_adjudicated,
+    read_deaths,
+    read_diagnoses,
+    read_id_key,
+    read_patients,
+    read_procedures,
+    read_visits,
+    translate_ids,
+)
+from precordial.registers.codes import clean_words
 
 
-def read_visits(settings: RegistersSettings) -> pl.DataFrame:
-    """row, visit_id, patient_id, arrival, complaint, discharge, age (years), sex (1 = female)."""
-    return _with_sex(_read(settings.visits, "cohort.visits"), settings, settings.visits)
+@dataclass
+class Registers:
+    """Every register of a cohort, with the patients' final ids.
 
-
-def read_diagnoses(settings: RegistersSettings) -> pl.DataFrame:
-    """row, patient_id, code, date, register."""
-    return _read(settings.diagnoses, "cohort.diagnoses")
-
-
-def read_patients(settings: RegistersSettings) -> pl.DataFrame:
-    """row, patient_id, birth_date, sex (1 = female); one row per patient, none without a register.
-
-    Raises:
-        RegisterError: a patient stands in two rows that differ.
+    Attributes:
+        visits, patients: as from `precordial.registers`; patients may be empty.
+        outcomes: all that outcomes are made from.
+        ids: the key of patient ids, None if there is none.
     """
-    if settings.patients is None:
-        return pl.DataFrame(
-            schema={"row": pl.Int64, "patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64}
-        )
-    table = _read(settings.patients, "cohort.patients").drop_nulls("patient_id")
-    table = _with_sex(table, settings, settings.patients)
-    facts = ["patient_id", "birth_date", "sex"]
-    table = table.sort("row").unique(facts, keep="first", maintain_order=True)
-    twice = table.filter(pl.col("patient_id").is_duplicated()).sort("patient_id", "row")["row"].to_list()
-    if twice:
-        raise RegisterError(
-            f"the patient also stands in row {twice[0]}, with another birth date or sex",
-            file=settings.patients.file,
-            row=twice[1],
-            column=settings.patients.columns.patient_id,
-            remedy="keep the row that is right",
-        )
-    return table
+
+    visits: pl.DataFrame
+    patients: pl.DataFrame
+    outcomes: Sources
+    ids: pl.DataFrame | None
+
+    def translated(self, table: pl.DataFrame, account: Account, name: str, date_column: str | None) -> pl.DataFrame:
+        """The table with the patients' final ids; see `precordial.registers.translate_ids`."""
+        if self.ids is None:
+            return table
+        return translate_ids(table, self.ids, account, name, date_column=date_column)
 
 
-def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl.DataFrame:
-    """row, file (or ecg_id), patient_id, recorded_at, age, sex (1 = female), label (0, 1 or null).
+def read_registers(settings: RegistersSettings, account: Account) -> Registers:
+    """Read everything that the settings name.
 
     Args:
-        settings: their `table` is read; of a public set's table, `settings.label` is taken for the label.
-        table: a public set's table.
+        settings: with their files resolved.
+        account: is told what was read, and what was dropped and why; decides whether the first problem ends it.
 
     Raises:
-        RegisterError: a label is neither 0 nor 1.
-        SettingsError: the set has no such label.
+        RegisterError: a table cannot be understood.
     """
-    if settings.table is not None:
-        rows = _read(settings.table, "cohort.table")
-        rows = _with_sex(rows, settings, settings.table)
-        file: Path | None = settings.table.file
-        column = settings.table.columns.label
-        # Of the two ways to name an ECG, the one that was not chosen is an empty column.
-        rows = rows.drop("ecg_id" if settings.table.columns.file is not None else "file")
-    else:
-        if table is None:
-            raise ValueError("the settings name a public set: pass its table")
-        column = settings.label or ""
-        file = settings.folder
-        fixed = {"row", "file", "patient_id", "recorded_at", "age", "sex", "age_above_89"}
-        labels = [name for name in table.columns if name not in fixed and not name.startswith("file_")]
-        if column not in labels:
-            raise SettingsError(
-                f"{settings.dataset} has no such label", key="cohort.label", remedy=f"choose one of {', '.join(labels)}"
-            )
-        rows = table.drop([name for name in labels if name != column]).rename({column: "label"})
-    wrong = (rows["label"].is_not_null() & ~rows["label"].is_in([0.0, 1.0])).arg_true()
-    if len(wrong):
-        raise RegisterError(
-            "a label must be 0, 1 or empty", file=file, row=int(rows["row"][int(wrong[0])]), column=column
-        )
-    return rows
+    words = {"female": settings.female_values, "male": settings.male_values}
+    ids = read_id_key(settings.ids, account) if settings.ids else None
 
+    def own(table: pl.DataFrame, name: str, date_column: str | None) -> pl.DataFrame:
+        return table if ids is None else translate_ids(table, ids, account, name, date_column=date_column)
 
-def _read(table: TableSettings, key: str) -> pl.DataFrame:
-    """Read a table; columns that the register does not have are there, empty."""
-    columns = table.columns.model_dump(by_alias=True)  # type: ignore[attr-defined]
-    mapped = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
-    types = {name: TYPES.get(name, "text") for name in columns}
-    read = read_table(
-        table.file,
-        mapped,
-        types=types,
-        separator=table.separator,
-        encoding=table.encoding,
-        date_format=table.date_format,
-        key=f"{key}.columns",
+    codes = [code for outcome in settings.outcomes for code in outcome.all_codes]
+    codes += settings.washout_codes if settings.eligibility.washout_days else ()
+    visits = own(read_visits(settings.visits, account, **words), "visits", "arrival")
+    diagnoses = own(read_diagnoses(settings.diagnoses, account, prefixes=clean_words(codes)), "diagnoses", "date")
+    patients = own(read_patients(settings.patients, account, **words), "patients", None)
+    outcomes = Sources(
+        diagnoses,
+        registers=settings.diagnoses.registers,
+        covered=_last_day(account, "diagnoses"),
+        left=patients.select("patient_id", "left").drop_nulls(),
     )
-    outside = ~read["age"].is_between(0, OLDEST) if "age" in mapped else pl.Series([False])
-    wrong = outside.fill_null(False).arg_true()
-    if len(wrong):
-        raise RegisterError(
-            f"this is no age from 0 to {OLDEST} years",
-            file=table.file,
-            row=int(read["row"][int(wrong[0])]),
-            column=mapped["age"],
-            remedy="correct it or leave the cell empty; PTB-XL's 300 means above 89: write 90",
-        )
-    missing = [pl.lit(None, _EMPTY[kind]).alias(name) for name, kind in types.items() if name not in mapped]
-    return read.with_columns(missing)
+    if settings.procedures is not None:
+        operations = clean_words([code for outcome in settings.outcomes for code in outcome.all_procedures])
+        table = read_procedures(settings.procedures, account, prefixes=operations)
+        outcomes.procedures = own(table, "procedures", "date")
+    if settings.deaths is not None:
+        outcomes.deaths = own(read_deaths(settings.deaths, account), "deaths", "date")
+    if settings.adjudicated is not None:
+        outcomes.adjudicated = own(read_adjudicated(settings.adjudicated, account), "adjudicated", "arrival")
+    return Registers(visits, patients, outcomes, ids)
 
 
-def _with_sex(table: pl.DataFrame, settings: RegistersSettings | LabelsSettings, file: TableSettings) -> pl.DataFrame:
-    column = file.columns.sex  # type: ignore[attr-defined]
-    return sex_from_text(
-        table, female=settings.female_values, male=settings.male_values, file=file.file, column=column or ""
-    )
+def _last_day(account: Account, table: str) -> date | None:
+    """The last day that stands in a register."""
+    days = account.table(table).dates.get("date")
+    return date.fromisoformat(days[1][:10]) if days else None

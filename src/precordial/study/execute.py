@@ -6,22 +6,30 @@ import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from precordial import __version__
 from precordial.archive import Archive, ingest
 from precordial.archive.layout import REJECTS
-from precordial.cohort import Cohort, CohortSettings, LabelsSettings, build_cohort, check_leaks
+from precordial.cohort import Cohort, CohortSettings, LabelsSettings, RegistersSettings, build_cohort, check_leaks
 from precordial.cohort.cohort import TABLE
-from precordial.datasets import load_dataset
+from precordial.cohort.ecg_table import EcgTable
+from precordial.datasets import dataset_files, load_dataset
 from precordial.errors import SettingsError
 from precordial.evaluation import Row, write_results
 from precordial.files import hold_folder, write_atomic
+from precordial.registers.account import Account
 from precordial.study.plan import Plan, make_plan
 from precordial.study.results import collect_results
 from precordial.study.settings import Study
 from precordial.training import TrainingRun, train
 from precordial.training.state import BEST, DONE, remove_state
 from precordial.watcher import Watcher
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from precordial.cohort.check import Check
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,13 @@ def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
     watcher = watcher or Watcher()
     lock = hold_folder(study.folder, "running this study")
     try:
-        archive = prepare_archive(study, watcher)
+        archive = ecg_source(study, watcher)
+        if not isinstance(archive, Archive):
+            raise SettingsError(
+                "the ECGs are a table, and trainings need their signals",
+                key="cohort.ecgs",
+                remedy="take the key away and name the archive or its sources under [archive]",
+            )
         cohort = checked_cohort(study, archive, watcher)
         plan = make_plan(study, cohort.digest, cohort.outcomes)
         for number, run in enumerate(plan.runs, start=1):
@@ -109,24 +123,63 @@ def prepare_archive(study: Study, watcher: Watcher) -> Archive:
     return archive
 
 
-def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
-    """The study's cohort: built, or loaded where the same settings, archive and register files built it before."""
+def ecg_source(study: Study, watcher: Watcher) -> Archive | EcgTable:
+    """Where the study's ECGs stand: its archive, or the table that takes its place."""
+    settings = study.cohort
+    if isinstance(settings, RegistersSettings) and settings.ecgs is not None:
+        words = {"female": settings.female_values, "male": settings.male_values}
+        return EcgTable.read(settings.ecgs, Account(), **words)
+    return prepare_archive(study, watcher)
+
+
+def check_registers(study: Study, watcher: Watcher) -> Check:
+    """Read everything that the cohort is to be built from, and build nothing. No file is taken into an archive."""
+    from precordial.cohort.check import check_cohort  # loads Polars
+
+    settings = cohort_settings(study)
+    account = Account(collect=True)
+    ecgs = None
+    if isinstance(settings, RegistersSettings) and settings.ecgs is not None:
+        words = {"female": settings.female_values, "male": settings.male_values}
+        ecgs = EcgTable.read(settings.ecgs, account, **words).table()
+    elif study.archive_path.is_dir():
+        ecgs = Archive(study.archive_path).table()
+    watcher.note("registers: reading")
+    return check_cohort(settings, ecgs, table=_label_table(settings), account=account)
+
+
+def cohort_settings(study: Study) -> RegistersSettings | LabelsSettings:
+    """The study's [cohort].
+
+    Raises:
+        SettingsError: it has none.
+    """
     if study.cohort is None:
         raise SettingsError(
             "the study has no [cohort]", key="cohort", remedy="describe it: see docs/reference/study.md"
         )
+    return study.cohort
+
+
+def _label_table(settings: CohortSettings) -> pl.DataFrame | None:
+    """The label table of a public set, where the cohort is one."""
+    if isinstance(settings, LabelsSettings) and settings.dataset and settings.folder:
+        return load_dataset(settings.dataset, settings.folder)
+    return None
+
+
+def prepare_cohort(study: Study, ecgs: Archive | EcgTable, watcher: Watcher) -> Cohort:
+    """The study's cohort: built, or loaded where the same settings, ECGs and register files built it before."""
+    settings = cohort_settings(study)
     folder = study.folder / "cohort"
-    key = _cohort_key(study, archive)
+    key = _cohort_key(study, ecgs)
     key_file = folder / "built-from.json"
     if key_file.exists() and json.loads(key_file.read_text()).get("key") == key:
         return Cohort.load(folder)
     watcher.note("cohort: building")
-    table = None
-    if isinstance(study.cohort, LabelsSettings) and study.cohort.dataset and study.cohort.folder:
-        table = load_dataset(study.cohort.dataset, study.cohort.folder)
-    cohort = build_cohort(study.cohort, archive.table(), table=table, rejects=archive.reject_counts())
+    cohort = build_cohort(settings, ecgs.table(), table=_label_table(settings), rejects=ecgs.reject_counts())
     key_file.unlink(missing_ok=True)
-    cohort.save(folder, archive={"digest": archive.digest, "ecgs": len(archive), "rate": archive.rate})
+    cohort.save(folder, archive={"digest": ecgs.digest, "ecgs": len(ecgs), "rate": study.archive.rate})
     write_atomic(key_file, json.dumps({"key": key}) + "\n")
     return cohort
 
@@ -150,26 +203,19 @@ def checked_cohort(study: Study, archive: Archive, watcher: Watcher) -> Cohort:
     return cohort
 
 
-def _cohort_key(study: Study, archive: Archive) -> str:
+def _cohort_key(study: Study, ecgs: Archive | EcgTable) -> str:
     """Digest of all that a cohort follows from: settings, ECGs, and the tables by size and time."""
-    assert study.cohort is not None
-    parts = [__version__, study.cohort.model_dump_json(), archive.digest]
-    parts += [f"{name}={count}" for name, count in archive.reject_counts().items()]
-    files = _input_files(study.cohort)
+    settings = cohort_settings(study)
+    parts = [__version__, settings.model_dump_json(), ecgs.digest]
+    parts += [f"{name}={count}" for name, count in ecgs.reject_counts().items()]
+    files = settings.files()
+    if isinstance(settings, LabelsSettings) and settings.dataset and settings.folder:
+        files = dataset_files(settings.dataset, settings.folder)
     for file in files:
         if file.exists():
             status = file.stat()
             parts.append(f"{file} {status.st_size} {status.st_mtime_ns}")
     return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _input_files(cohort: CohortSettings) -> list[Path]:
-    if isinstance(cohort, LabelsSettings):
-        if cohort.table:
-            return [cohort.table.file]
-        return sorted(cohort.folder.glob("*.csv")) if cohort.folder else []
-    tables = (cohort.visits, cohort.diagnoses, cohort.patients)
-    return [table.file for table in tables if table]
 
 
 def run_folder(study: Study, run: TrainingRun) -> Path:
