@@ -44,22 +44,6 @@ def a_study(folder: Path, split: dict[str, object], **grid: object) -> Study:
     )
 
 
-@pytest.fixture(autouse=True)
-def in_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-in until Cohort.in_fold is there."""
-
-    def stub(cohort: Cohort, number: int) -> Cohort:
-        rotates = cohort.split == "fold"
-        test = "site_test" if "sites" in cohort.settings["split"] else "random_test"
-        validation = np.arange(len(cohort)) % 5 == 0
-        split = np.where(cohort.fold == number, test, np.where(validation, "validation", "train"))
-        order = np.where(rotates, np.cumsum(rotates), cohort.order)
-        return replace(cohort, split=np.where(rotates, split, cohort.split), order=order)
-
-    if not hasattr(Cohort, "in_fold"):
-        monkeypatch.setattr(Cohort, "in_fold", stub, raising=False)
-
-
 def with_folds(cohort: Cohort, split: dict[str, object]) -> Cohort:
     """Every target patient is in a fold, but those of the temporal test."""
     number = len(fold_names(replace(cohort, settings={"split": split})))
@@ -68,7 +52,7 @@ def with_folds(cohort: Cohort, split: dict[str, object]) -> Cohort:
         cohort,
         split=np.where(rotates, "fold", cohort.split),
         fold=np.where(rotates, np.arange(len(cohort)) // 4 % number, -1),
-        settings={"kind": "labels", "split": split},
+        settings={"kind": "labels", "split": split, "seed": 0, "validation": "1/5"},
     )
 
 

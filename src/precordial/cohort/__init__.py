@@ -7,7 +7,7 @@ from precordial.cohort.baseline import age_sex_baseline, score_target
 from precordial.cohort.build import build_cohort
 from precordial.cohort.cohort import Cohort, keep_fraction, read_manifest
 from precordial.cohort.flow import Flow, FlowStep
-from precordial.cohort.named_folds import fold_names, named_fold
+from precordial.cohort.folds import fold_names, named_fold
 from precordial.cohort.guard import LeakReport, check_leaks
 from precordial.cohort.settings import CohortSettings, LabelsSettings, RegistersSettings
 from precordial.cohort.splits import SOURCE_SPLITS, TARGET_SPLITS, fraction_size

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort.cohort import Cohort
-from precordial.cohort.named_folds import fold_names, named_fold
+from precordial.cohort.folds import fold_names, named_fold
 from precordial.evaluation import Logistic, Predictions, fit_logistic, pool_folds
 
 TESTED = ("validation", "random_test", "site_test", "temporal_test")

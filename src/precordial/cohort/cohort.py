@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from precordial import __version__
 from precordial.cohort.flow import Flow
+from precordial.cohort.folds import in_fold
 from precordial.cohort.splits import fraction_size
 from precordial.errors import RegisterError
 from precordial.files import replacing, write_atomic
@@ -168,6 +169,14 @@ class Cohort:
             mask &= kept.split == split
         return kept._rows(mask)
 
+    def in_fold(self, fold: int) -> Cohort:
+        """The cohort as it is in one fold, from 0: its rows are tested; see `precordial.cohort.folds`.
+
+        Raises:
+            SettingsError: the cohort has no such fold.
+        """
+        return in_fold(self, fold)
+
     def _rows(self, mask: NDArray[np.bool_]) -> Cohort:
         columns = {name: getattr(self, name)[mask] for name in COLUMNS}
         labels = {name: values[mask] for name, values in self.labels.items()}
@@ -293,9 +302,16 @@ def keep_fraction(cohort: Cohort, fraction: str | float | Fraction, *, role: str
     keep = np.ones(len(cohort), bool)
     for name in ("source", "target") if role is None else (role,):
         training = (cohort.role == name) & (cohort.split == "train")
-        patients = int(cohort.order[training].max(initial=-1)) + 1
-        keep &= ~training | (cohort.order < fraction_size(fraction, patients))
+        keep &= in_fraction(training, cohort.order, fraction)
     return cohort._rows(keep)
+
+
+def in_fraction(
+    training: NDArray[np.bool_], order: NDArray[np.int64], fraction: str | float | Fraction
+) -> NDArray[np.bool_]:
+    """Whether each row stays: all that are not training, and of these the first patients in the order."""
+    patients = int(order[training].max(initial=-1)) + 1
+    return ~training | (order < fraction_size(fraction, patients))
 
 
 def _bytes(values: NDArray[Any], kind: str) -> bytes:

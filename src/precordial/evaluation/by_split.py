@@ -23,6 +23,7 @@ METRICS_OF_KIND: dict[str, tuple[str, ...]] = {
     "event": ("auc",),
 }
 KINDS: dict[str, str] = {"age": "regression", "sex": "binary"}  # any other target is an event
+# "site_test" is the test set where each site is left out in turn.
 SPLITS = ("train", "validation", "random_test", "site_test", "temporal_test")
 
 
