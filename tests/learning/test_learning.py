@@ -69,6 +69,18 @@ def test_a_planted_effect_is_found(name: str, small_cohort: Callable[..., Made],
         assert auc(test.truth, test.score) > 0.9
 
 
+def test_one_network_finds_two_planted_effects(small_cohort: Callable[..., Made], tmp_path: Path) -> None:
+    """Taller T waves with one outcome, taller beats with the other, of which a third is unknown."""
+    cohort, archive = small_cohort(target=300, effect=2.0)
+    second = np.where(np.arange(300) % 3 == 1, np.nan, cohort.sex)
+    cohort = replace(cohort, labels={"tall T": cohort.label, "tall R": second}, events={})
+    run = a_run("rn-900k").model_copy(update={"outcomes": ("tall T", "tall R")})
+    predictions = train(run, cohort, archive, tmp_path / "run")
+    for outcome in run.outcomes:
+        tests = predictions.select(target=outcome).rows(predictions.select(target=outcome).split != "validation")
+        assert auc(tests.truth, tests.score) > 0.9
+
+
 def surprise(predictions: Predictions) -> float:
     """How many standard errors the AUC on both test sets is from 0.5, where it would be if nothing were known."""
     test = predictions.rows(np.isin(predictions.split, ("random_test", "temporal_test")))
