@@ -96,15 +96,25 @@ def test_no_pipeline_finds_anything_in_shuffled_labels(
 ) -> None:
     """From scratch, and pre-trained on age and sex, which the ECGs do show."""
     cohort, archive = small_cohort(target=500, source=150, effect=0.0)
-    shuffled = np.random.default_rng(1).permutation(cohort.label[:500])
-    cohort = replace(cohort, labels={"label": np.concatenate([shuffled, cohort.label[500:]])})
-    scratch = TrainingRun(
-        model=name, rate=100, role="target", task="label", stages=(Stage(epochs=2, peak=1e-3),), batch=32
+    draw = np.random.default_rng(1)
+    rest = cohort.label[500:]
+    labels = {name: np.concatenate([draw.permutation(cohort.label[:500]), rest]) for name in ("label", "other")}
+    cohort = replace(cohort, labels=labels, events={})
+    both = TrainingRun(
+        model=name,
+        rate=100,
+        role="target",
+        task="label",
+        outcomes=("label", "other"),
+        stages=(Stage(epochs=2, peak=1e-3),),
+        batch=32,
     )
-    assert surprise(train(scratch, cohort, archive, tmp_path / "scratch")) < 4
-    parent = scratch.model_copy(update={"role": "source", "task": "age-sex", "age_bias": "median"})
+    scratch = train(both, cohort, archive, tmp_path / "scratch")
+    assert all(surprise(scratch.select(target=outcome)) < 4 for outcome in labels)
+    one = both.model_copy(update={"outcomes": ("label",)})
+    parent = one.model_copy(update={"role": "source", "task": "age-sex", "age_bias": "median"})
     train(parent, cohort, archive, tmp_path / "parent")
-    tuned = scratch.model_copy(update={"parent": parent, "head": "target"})
+    tuned = one.model_copy(update={"parent": parent, "head": "target"})
     predictions = train(tuned, cohort, archive, tmp_path / "tuned", parent=tmp_path / "parent" / BEST)
     assert surprise(predictions) < 4
 

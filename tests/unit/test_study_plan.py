@@ -218,3 +218,8 @@ def test_an_outcome_that_is_not_there_is_said_with_the_near_one(
     with pytest.raises(SettingsError) as error:
         make_plan(settings, "", outcomes)
     assert str(error.value) == "key 'grid.0.outcomes': there is no outcome 'NI' in the cohort; the nearest is 'MI'"
+
+
+def test_an_outcome_may_not_be_called_as_a_task_of_pretraining(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="an outcome is called 'sex', which is a task of pre-training; rename it"):
+        make_plan(study(tmp_path, MINIMAL + LABELS), "", ("MI", "sex"))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from precordial.cohort import CohortSettings, RegistersSettings
 from precordial.errors import SettingsError
 from precordial.study.settings import GridSettings, Study
-from precordial.training import RECIPES, Stage, TrainingRun, scratch_stages, source_stages, target_stages
+from precordial.training import RECIPES, TASKS, Stage, TrainingRun, scratch_stages, source_stages, target_stages
 from precordial.training.precision import choose_precision
 from precordial.training.recipes import Pretraining
 
@@ -69,6 +69,10 @@ def _outcomes(cohort: CohortSettings | None) -> tuple[str, ...]:
 
 def _chosen(grid: GridSettings, known: tuple[str, ...], key: str, *, built: bool) -> tuple[str, ...]:
     """The known outcomes that a grid asks for, in their own order, so that equal trainings stay equal."""
+    if taken := TASKS.keys() & set(known):
+        raise SettingsError(
+            f"an outcome is called '{min(taken)}', which is a task of pre-training", key="cohort", remedy="rename it"
+        )
     chosen: set[str] = set()
     for wanted in grid.outcomes:
         found = {wanted} & set(known) or {name for name in known if fnmatchcase(name, wanted)}
