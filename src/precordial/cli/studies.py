@@ -22,12 +22,11 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
     """Read the registers, build the cohort, prove that nothing leaks, and print the flow chart."""
     from precordial.progress import ConsoleWatcher
     from precordial.report import table_one
-    from precordial.study import checked_cohort, load_study, prepare_archive
+    from precordial.study import checked_cohort, ecg_source, load_study
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
-        archive = prepare_archive(settings, watcher)
-        cohort = checked_cohort(settings, archive, watcher)
+        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, seal=True)
     print(cohort.flow.text())
     print(table_one(cohort, settings.label).text())
     print(f"cohort in {settings.folder / 'cohort'}")
@@ -67,6 +66,18 @@ def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
     from precordial.study.settings import load_study
 
     print(Cohort.load(load_study(study, changes or ()).folder / "cohort").flow.text())
+
+
+@cohort_app.command("verify")
+def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
+    """Check a cohort that has been built for leaks, and its leakage.json for changes; print the rules."""
+    from precordial.cohort import Cohort
+    from precordial.study import load_study, verify_cohort
+
+    settings = load_study(study, changes or ())
+    cohort = Cohort.load(settings.folder / "cohort")
+    print(verify_cohort(settings, cohort).text())
+    print(f"no leak in {len(cohort):,} rows; {settings.folder / 'cohort' / 'leakage.json'} holds")
 
 
 @app.command()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from precordial.cohort.assign import assign_splits
 from precordial.cohort.cohort import COLUMNS, EVENT, LABEL, Cohort
 from precordial.cohort.counting import FlowChart
 from precordial.cohort.settings import LabelsSettings, RegistersSettings
-from precordial.cohort.splits import NOT_IN_SPLIT, OLDER_VISIT, assign_splits, patient_order, source_splits
+from precordial.cohort.splits import NOT_IN_SPLIT, OLDER_VISIT, patient_order, source_splits
 from precordial.registers.account import Account
 
 
@@ -19,13 +21,20 @@ def split_target(
     settings: RegistersSettings | LabelsSettings, visits: pl.DataFrame, time: str, chart: FlowChart
 ) -> pl.DataFrame:
     """Add `split` and `fold`; what is in no split (older visits of temporal-test patients) stays, with its own word."""
+    table = settings.visits if isinstance(settings, RegistersSettings) else settings.table
     split, fold = assign_splits(
-        settings,
-        _numpy(visits["patient_id"], "text"),
-        _numpy(visits[time], "time"),
-        _numpy(visits["visit_id"], "text"),
+        settings.split,
+        seed=settings.seed,
+        patients=visits["patient_id"].to_list(),
+        times=_numpy(visits[time], "time"),
+        visit_ids=visits["visit_id"].to_list(),
         sites=_numpy(visits["site"], "text"),
-        given=_numpy(visits["fold"], "text") if "fold" in visits.columns else None,
+        values=_numpy(visits["fold"], "text") if "fold" in visits.columns else None,
+        rows=visits["row"].to_list(),
+        file=Path(table.where) if table is not None else None,
+        temporal_test=settings.temporal_test,
+        random_test=settings.random_test,
+        validation=settings.validation,
     )
     visits = visits.with_columns(pl.Series("split", split.tolist(), pl.String), pl.Series("fold", fold, pl.Int64))
     newer = visits.filter(pl.col("split") != OLDER_VISIT)

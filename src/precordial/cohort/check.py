@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from precordial.cohort import visits as steps
 from precordial.cohort.flow import number_text
 from precordial.cohort.labels import join_by_file, join_by_id
 from precordial.cohort.outcomes import diagnosed
-from precordial.cohort.read import Registers, read_label_table, read_registers
+from precordial.cohort.read import Registers, final_ids, read_label_table, read_registers
 from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.errors import PrecordialError
 from precordial.registers.account import Account
@@ -160,7 +161,7 @@ def _check_ecgs(
     settings: RegistersSettings, registers: Registers, ecgs: pl.DataFrame, account: Account, found: _Findings
 ) -> None:
     """Whether ids and times of the ECGs fit to those of the visits."""
-    own = steps.identified_ecgs(registers.translated(ecgs, account, "ECGs", "recorded_at"))
+    own = steps.identified_ecgs(final_ids(ecgs, registers.ids, account, "ECGs", "recorded_at"))
     found.fact(len(own), len(ecgs), "ECGs have patient and time", warn=len(own) < len(ecgs) / 2)
     visits = registers.visits.drop_nulls(["patient_id", "arrival"])
     if settings.complaint is not None:
@@ -207,7 +208,7 @@ def _check_labels(
         found.fact(rows["patient_id"].drop_nulls().n_unique(), None, f"patients in {number_text(len(rows))} rows")
         if ecgs is not None:
             join = join_by_file if "file" in rows.columns else join_by_id
-            file = settings.table.where if settings.table else settings.folder
+            file = Path(settings.table.where) if settings.table else settings.folder
             joined = join(rows, ecgs, file=file)
             found.fact(len(joined), len(rows), "rows have an ECG in the archive", warn=len(joined) < len(rows) / 2)
     except PrecordialError as error:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.errors import RegisterError
 from precordial.registers.account import Account
 from precordial.registers.settings import Ecgs
 
@@ -35,23 +34,9 @@ class EcgTable:
         Raises:
             RegisterError: it cannot be understood, or an ECG has no id, or the id of another.
         """
-        import polars as pl
-
         from precordial.registers import read_ecgs
 
-        table = read_ecgs(settings, account, female=female, male=male)
-        wrong = table.filter(pl.col("ecg_id").is_null() | pl.col("ecg_id").is_duplicated()).sort("row")
-        if len(wrong):
-            account.problem(
-                RegisterError(
-                    f"the id of the ECG is empty or stands twice ({len(wrong)} rows)",
-                    file=settings.where,
-                    row=int(wrong["row"][0]),
-                    column=settings.columns.ecg_id,
-                    remedy="give each ECG an id of its own",
-                )
-            )
-        return cls(table)
+        return cls(read_ecgs(settings, account, female=female, male=male))
 
     def __len__(self) -> int:
         return len(self.columns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from precordial.cohort import visits as steps
@@ -20,7 +22,7 @@ def from_labels(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The target ECGs with split and labels, and the source ECGs with split."""
     rows = read_label_table(settings, table, account)
-    file = settings.table.where if settings.table else settings.folder
+    file = Path(settings.table.where) if settings.table else settings.folder
     join = join_by_file if "file" in rows.columns else join_by_id
     joined = complete_from_archive(join(rows, ecgs, file=file), ecgs)
     chart.join(ecgs, joined, rows)

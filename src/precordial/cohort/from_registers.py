@@ -13,7 +13,7 @@ from precordial.cohort.cohort import LABEL
 from precordial.cohort.counting import FlowChart
 from precordial.cohort.demographics import add_age_and_sex, first_contacts
 from precordial.cohort.outcomes import add_outcome, diagnosed
-from precordial.cohort.read import Registers, read_registers
+from precordial.cohort.read import Registers, final_ids, read_registers
 from precordial.cohort.settings import RegistersSettings
 from precordial.errors import RegisterError
 from precordial.registers import Account
@@ -64,7 +64,7 @@ def _usable_ecgs(
     settings: RegistersSettings, registers: Registers, ecgs: pl.DataFrame, chart: FlowChart, account: Account
 ) -> pl.DataFrame:
     """The ECGs whose patient and time are known, one per patient and second, with the registers' age and sex."""
-    own = registers.translated(ecgs, account, "ECGs", "recorded_at")
+    own = final_ids(ecgs, registers.ids, account, "ECGs", "recorded_at")
     if registers.ids is not None:
         chart.step("archive", "ids", "with a valid patient id", ecgs, own, "patient id not valid at their time")
     known = steps.identified_ecgs(own)

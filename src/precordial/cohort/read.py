@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 
 import polars as pl
 
+from precordial.cohort.cohort import LABEL
+from precordial.cohort.labels import label_names
 from precordial.cohort.outcomes import Sources
-from precordial.cohort.settings import RegistersSettings
+from precordial.cohort.settings import LabelsSettings, RegistersSettings
+from precordial.errors import RegisterError, SettingsError
 from precordial.registers import (
     Account,
     read_adjudicated,
@@ -20,7 +25,14 @@ from precordial.registers import (
     read_visits,
     translate_ids,
 )
-from precordial.registers.codes import clean_words
+from precordial.registers.batches import Plan
+from precordial.registers.read import plan_of
+from precordial.registers.tables import read_plan
+
+SHOWN = 12  # labels of a public set that a message lists
+NO_PATIENTS = pl.DataFrame(
+    schema={"patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64, "left": pl.Datetime("us")}
+)
 
 
 @dataclass
@@ -28,7 +40,7 @@ class Registers:
     """Every register of a cohort, with the patients' final ids.
 
     Attributes:
-        visits, patients: as from `precordial.registers`; patients may be empty.
+        visits, patients: as from `precordial.registers`; without a register of patients it is empty.
         outcomes: all that outcomes are made from.
         ids: the key of patient ids, None if there is none.
     """
@@ -37,12 +49,6 @@ class Registers:
     patients: pl.DataFrame
     outcomes: Sources
     ids: pl.DataFrame | None
-
-    def translated(self, table: pl.DataFrame, account: Account, name: str, date_column: str | None) -> pl.DataFrame:
-        """The table with the patients' final ids; see `precordial.registers.translate_ids`."""
-        if self.ids is None:
-            return table
-        return translate_ids(table, self.ids, account, name, date_column=date_column)
 
 
 def read_registers(settings: RegistersSettings, account: Account) -> Registers:
@@ -57,33 +63,112 @@ def read_registers(settings: RegistersSettings, account: Account) -> Registers:
     """
     words = {"female": settings.female_values, "male": settings.male_values}
     ids = read_id_key(settings.ids, account) if settings.ids else None
-
-    def own(table: pl.DataFrame, name: str, date_column: str | None) -> pl.DataFrame:
-        return table if ids is None else translate_ids(table, ids, account, name, date_column=date_column)
-
     codes = [code for outcome in settings.outcomes for code in outcome.all_codes]
     codes += settings.washout_codes if settings.eligibility.washout_days else ()
-    visits = own(read_visits(settings.visits, account, **words), "visits", "arrival")
-    diagnoses = own(read_diagnoses(settings.diagnoses, account, prefixes=clean_words(codes)), "diagnoses", "date")
-    patients = own(read_patients(settings.patients, account, **words), "patients", None)
+    visits = read_visits(settings.visits, account, **words)
+    diagnoses = read_diagnoses(settings.diagnoses, account, prefixes=codes)
+    patients = NO_PATIENTS
+    if settings.patients is not None:
+        patients = read_patients(settings.patients, account, **words)
     outcomes = Sources(
-        diagnoses,
+        final_ids(diagnoses, ids, account, "diagnoses", "date"),
         registers=settings.diagnoses.registers,
         covered=_last_day(account, "diagnoses"),
-        left=patients.select("patient_id", "left").drop_nulls(),
     )
+    patients = _one_person_once(final_ids(patients, ids, account, "patients", None), settings, account)
+    outcomes.left = patients.select("patient_id", "left").drop_nulls()
+    visits = final_ids(visits, ids, account, "visits", "arrival")
     if settings.procedures is not None:
-        operations = clean_words([code for outcome in settings.outcomes for code in outcome.all_procedures])
+        operations = [code for outcome in settings.outcomes for code in outcome.all_procedures]
         table = read_procedures(settings.procedures, account, prefixes=operations)
-        outcomes.procedures = own(table, "procedures", "date")
+        outcomes.procedures = final_ids(table, ids, account, "procedures", "date")
     if settings.deaths is not None:
-        outcomes.deaths = own(read_deaths(settings.deaths, account), "deaths", "date")
+        outcomes.deaths = final_ids(read_deaths(settings.deaths, account), ids, account, "deaths", "date")
     if settings.adjudicated is not None:
-        outcomes.adjudicated = own(read_adjudicated(settings.adjudicated, account), "adjudicated", "arrival")
+        table = final_ids(read_adjudicated(settings.adjudicated, account), ids, account, "adjudicated", "arrival")
+        outcomes.adjudicated = _by_visit(table, visits, settings)
     return Registers(visits, patients, outcomes, ids)
+
+
+def final_ids(
+    table: pl.DataFrame, ids: pl.DataFrame | None, account: Account, name: str, date_column: str | None
+) -> pl.DataFrame:
+    """The rows with the patients' final ids, if there is a key; see `precordial.registers.translate_ids`."""
+    if ids is None:
+        return table
+    return translate_ids(table, ids, date_column=date_column, account=account, name=name)
 
 
 def _last_day(account: Account, table: str) -> date | None:
     """The last day that stands in a register."""
     days = account.table(table).dates.get("date")
     return date.fromisoformat(days[1][:10]) if days else None
+
+
+def _one_person_once(patients: pl.DataFrame, settings: RegistersSettings, account: Account) -> pl.DataFrame:
+    """One row per person: of ids that were merged, what any of the rows knows; they must not differ."""
+    facts = ["birth_date", "sex"]
+    differ = patients.group_by("patient_id").agg(pl.col(facts).drop_nulls().n_unique(), pl.len())
+    wrong = differ.filter(pl.any_horizontal(pl.col(facts) > 1))
+    if len(wrong) and settings.patients is not None:
+        account.problem(
+            RegisterError(
+                f"{len(wrong)} persons whose ids the key merges have several birth dates or sexes",
+                file=settings.patients.where,
+                key="cohort.ids",
+                remedy="correct the key or the register of patients",
+            )
+        )
+    if not (differ["len"] > 1).any():
+        return patients
+    known = [pl.col(name).drop_nulls().first() for name in facts]
+    return patients.sort("row").group_by("patient_id").agg(pl.col("row").first(), *known, pl.col("left").max())
+
+
+def _by_visit(decided: pl.DataFrame, visits: pl.DataFrame, settings: RegistersSettings) -> pl.DataFrame:
+    """visit_id and the decided labels; visits that are named by patient and arrival are looked up."""
+    assert settings.adjudicated is not None
+    labels = list(settings.adjudicated.outcomes)
+    if settings.adjudicated.columns.visit_id is None:
+        named = visits.select("visit_id", "patient_id", "arrival").drop_nulls()
+        decided = decided.drop("visit_id", strict=False).join(named, on=["patient_id", "arrival"])
+    return decided.select("visit_id", *(pl.col(name).alias(LABEL + name) for name in labels))
+
+
+def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None, account: Account) -> pl.DataFrame:
+    """row, file (or ecg_id), patient_id, recorded_at, age, sex (1 = female), site, device, fold, and the labels.
+
+    Labels are columns "label:NAME" of 0, 1 or null.
+
+    Args:
+        settings: their `table` is read; of a public set's table, `settings.labels` are taken.
+        table: a public set's table.
+        account: is told what was read.
+
+    Raises:
+        RegisterError: a label is neither 0 nor 1.
+        SettingsError: the set has no such label.
+    """
+    if settings.table is not None:
+        plan = plan_of(settings.table, "table", female=settings.female_values, male=settings.male_values)
+        labels = {name: "outcome" for name in plan.columns if name.startswith(LABEL)}
+        rows = read_plan(Plan(**{**vars(plan), "kinds": {**plan.kinds, **labels}}), account)
+        # Of the two ways to name an ECG, the one that was not chosen is an empty column.
+        return rows.drop("ecg_id" if settings.table.columns.file is not None else "file")
+    if table is None or settings.labels is None:
+        raise ValueError("the settings name a public set: pass its table")
+    present = label_names(table.columns)
+    chosen: dict[str, None] = {}
+    for wanted in settings.labels:
+        found = [name for name in present if name == wanted] or [n for n in present if fnmatchcase(n, wanted)]
+        if not found:
+            near = difflib.get_close_matches(wanted, present, SHOWN, 0.3) or present[:SHOWN]
+            more = f" and {len(present) - len(near)} more" if len(near) < len(present) else ""
+            raise SettingsError(
+                f"{settings.dataset} has no label {wanted!r}",
+                key="cohort.labels",
+                remedy=f"choose of {', '.join(near)}{more}",
+            )
+        chosen |= dict.fromkeys(found)
+    rest = [name for name in table.columns if name not in present]
+    return table.select(*rest, *(pl.col(name).alias(LABEL + name) for name in chosen))

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from precordial.cohort.cohort import LABEL
 from precordial.cohort.definitions import PAPER_OUTCOMES, Eligibility, FollowUp, Outcome
 from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit, SplitSettings
 from precordial.registers.settings import (
@@ -108,6 +109,11 @@ class LabelTable(TableSettings):
     """A table with one row per ECG, its patient and its labels (0, 1 or empty)."""
 
     columns: LabelColumns
+
+    def names(self) -> dict[str, Any]:
+        """As of every table; labels are "label:NAME", as in a cohort."""
+        names = super().names()
+        return names | {LABEL + name: name for name in names.pop("labels")}
 
 
 class _Common(Strict):

@@ -12,7 +12,7 @@ from precordial.cohort.splits import OLDER_VISIT
 
 
 def complete_visits(visits: pl.DataFrame, *, complaint: bool = True) -> pl.DataFrame:
-    """The rows that have all that a visit needs: visit id, patient id, arrival and, where it is asked for, complaint."""
+    """The rows that have all that a visit needs: visit id, patient id, arrival and, if asked for, complaint."""
     return visits.drop_nulls(["visit_id", "patient_id", "arrival", *(["complaint"] if complaint else [])])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 _NO_PART = r"[\s.,\-–_/*+†‡!#:;'()]"  # dots, blanks and the signs of dagger and asterisk codes
@@ -20,7 +22,7 @@ def clean(codes: pl.Expr) -> pl.Expr:
     return pl.when(plain != "").then(plain)
 
 
-def clean_words(words: tuple[str, ...] | list[str]) -> list[str]:
+def clean_words(words: Sequence[str]) -> list[str]:
     """The same of prefixes."""
     cleaned = pl.DataFrame({"word": list(words)}, schema={"word": pl.String}).select(clean(pl.col("word")))["word"]
     return [word for word in cleaned.to_list() if word is not None]

@@ -58,10 +58,8 @@ class _File(Strict):
 
     def resolve(self, base: Path) -> Self:
         """A copy whose files are relative to `base`, the folder of the study file."""
-        whole = isinstance(self.file, Path)
-        return self.model_copy(
-            update={"file": base / self.file if whole else tuple(base / path for path in _listed(self.file))}
-        )
+        file = base / self.file if isinstance(self.file, Path) else tuple(base / path for path in self.file)
+        return self.model_copy(update={"file": file})
 
 
 class Join(_File):
@@ -153,7 +151,8 @@ def _fitting(path: Path) -> list[Path]:
     if "*" not in str(path):
         return []
     pattern = glob.escape(str(path)).replace("[*]", "*")
-    return [Path(name) for name in sorted(glob.glob(pattern), key=natural_key)]  # noqa: PTH207: folders may have stars
+    found = glob.glob(pattern)  # noqa: PTH207 (the folders of a whole path may have stars too)
+    return [Path(name) for name in sorted(found, key=natural_key)]
 
 
 class VisitColumns(Strict):
@@ -179,15 +178,25 @@ class Visits(TableSettings):
 class _Coded(TableSettings):
     main_values: Words = ("1", "main", "HDIA", "H")
 
+
+class _CodeColumns(Strict):
+    code: CodeColumns | None = "code"
+    main: str | None = None
+    position: str | None = None
+
+    @property
+    def wide(self) -> bool:
+        """Whether a row has several codes."""
+        return self.main is not None or not isinstance(self.code, str | None) or "*" in (self.code or "")
+
     @model_validator(mode="after")
-    def _main_is_a_code(self) -> Self:
-        columns: Any = self.columns  # type: ignore[attr-defined]
-        if columns.main is not None and columns.position is not None:
-            raise ValueError("columns.position is for one code a row, columns.main for several: give one of them")
+    def _position_is_said_once(self) -> Self:
+        if self.wide and self.position is not None:
+            raise ValueError("position is for one code a row; with several, main names the column of the main code")
         return self
 
 
-class DiagnosisColumns(Strict):
+class DiagnosisColumns(_CodeColumns):
     """Our names and the diagnosis register's; `date` is the day that counts (admission)."""
 
     # `register` itself is taken by Python's abstract classes.
@@ -195,8 +204,6 @@ class DiagnosisColumns(Strict):
 
     patient_id: str = "patient_id"
     code: CodeColumns = "code"
-    main: str | None = None
-    position: str | None = None
     date: str = "date"
     register_: str | None = Field(None, alias="register")
 
@@ -217,8 +224,7 @@ class Diagnoses(_Coded):
     @property
     def has_positions(self) -> bool:
         """Whether the register says which diagnosis is the main one."""
-        columns = self.columns
-        return columns.position is not None or not isinstance(columns.code, str) or "*" in columns.code
+        return self.columns.position is not None or self.columns.wide
 
     @model_validator(mode="after")
     def _registers_are_named(self) -> Self:
@@ -244,14 +250,12 @@ class Patients(TableSettings):
     columns: PatientColumns = PatientColumns()
 
 
-class DeathColumns(Strict):
+class DeathColumns(_CodeColumns):
     """Our names and the register of deaths'; None: the register has no such column."""
 
     patient_id: str = "patient_id"
     date: str = "date"
     code: CodeColumns | None = None
-    main: str | None = None
-    position: str | None = None
 
 
 class Deaths(_Coded):
@@ -264,13 +268,11 @@ class Deaths(_Coded):
     columns: DeathColumns = DeathColumns()
 
 
-class ProcedureColumns(Strict):
+class ProcedureColumns(_CodeColumns):
     """Our names and the register of procedures'."""
 
     patient_id: str = "patient_id"
     code: CodeColumns = "code"
-    main: str | None = None
-    position: str | None = None
     date: str = "date"
 
 
