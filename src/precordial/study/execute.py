@@ -60,7 +60,7 @@ def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
                 remedy="take the key away and name the archive or its sources under [archive]",
             )
         cohort = checked_cohort(study, archive, watcher)
-        plan = make_plan(study, cohort.digest)
+        plan = make_plan(study, cohort.digest, cohort.outcomes)
         for number, run in enumerate(plan.runs, start=1):
             train_run(study, run, cohort, archive, watcher, number, len(plan.runs))
         watcher.note("results: bootstrap intervals")
@@ -86,5 +86,6 @@ def train_run(
         return
     watcher.run_begins(number, total, run)
     parent = run_folder(study, run.parent) / BEST if run.parent else None
-    train(run, cohort, archive, folder, parent=parent, device=study.training.device, progress=watcher.step)
+    device = study.training.device
+    train(run, cohort, archive, folder, parent=parent, device=device, progress=watcher.step, note=watcher.note)
     watcher.run_ends(run)
