@@ -9,47 +9,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort.cohort import Cohort
+from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, fit_logistic
+
+SCORED = ("validation", "random_test", "site_test", "temporal_test")
 
 
 def age_sex_baseline(cohort: Cohort, fraction: str | float | Fraction = 1) -> Predictions:
-    """Predictions of a logistic regression on age and sex, fitted on the target's training ECGs.
+    """Predictions of logistic regressions on age and sex, one per outcome, fitted on the target's training ECGs.
 
     Args:
         cohort: with source, target, or both.
         fraction: share of the target's training patients.
 
     Returns:
-        Its probabilities on the target's validation and test sets; run "baseline", target "label".
+        Their probabilities on the target's validation and test sets; run "baseline", the outcome as target. Where there
+        are several outcomes, one whose known training labels are all equal is left out.
 
     Raises:
-        PrecordialError: all training labels are equal.
+        PrecordialError: no outcome has both labels in training.
     """
 
     def features(part: Cohort) -> NDArray[np.float64]:
         return np.stack([part.age, part.sex], axis=1)
 
     training = cohort.select(role="target", split="train", fraction=fraction)
-    model = fit_logistic(features(training), training.label)
-    return score_target(
-        cohort, "baseline", lambda part: model.predict(features(part)), ("validation", "random_test", "temporal_test")
-    )
+    models = {}
+    for name, label in training.labels.items():
+        known = ~np.isnan(label)
+        if len(np.unique(label[known])) == 2 or len(training.outcomes) == 1:
+            models[name] = fit_logistic(features(training)[known], label[known])
+    if not models:
+        raise PrecordialError(
+            "a logistic regression needs both classes, and of every outcome all training labels are equal",
+            remedy="check the labels, or take a larger training set",
+        )
+    return score_target(cohort, "baseline", lambda part, name: models[name].predict(features(part)), SCORED, models)
 
 
 def score_target(
-    cohort: Cohort, run: str, score: Callable[[Cohort], NDArray[np.float64]], splits: Iterable[str]
+    cohort: Cohort,
+    run: str,
+    score: Callable[[Cohort, str], NDArray[np.float64]],
+    splits: Iterable[str],
+    outcomes: Iterable[str],
 ) -> Predictions:
-    """Predictions of the target's label in some splits, by something that is no trained network.
+    """Predictions of the target's outcomes in some splits, by something that is no trained network.
 
     Args:
         cohort: with source, target, or both.
         run: what the scores are of.
-        score: gives the probabilities (n,) of the rows of one split.
+        score: gives the probabilities (n,) of an outcome for the rows of one split.
         splits: to be scored; an empty one is left out.
+        outcomes: of the cohort.
     """
-    parts = []
-    for split in splits:
-        part = cohort.select(role="target", split=split)
-        if len(part):
-            parts.append(Predictions(run, part.ecg_id, part.patient_id, split, "label", part.label, score(part)))
-    return Predictions.concatenate(parts)
+    parts = [(split, cohort.select(role="target", split=split)) for split in splits]
+    return Predictions.concatenate(
+        [
+            Predictions(run, part.ecg_id, part.patient_id, split, name, part.labels[name], score(part, name))
+            for name in outcomes
+            for split, part in parts
+            if len(part)
+        ]
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -98,20 +98,16 @@ def _epochs(runs: Sequence[TrainingRun]) -> str:
 
 
 def limit_rows(study: Study, cohort: Cohort, truth: str | Path) -> list[Row]:
-    """AUC on the test sets of the best possible reader, from the known truth; see `precordial.twin.limit`."""
+    """AUC of the main outcome on the test sets by the best possible reader, from the truth; see `twin.limit`."""
     archive = Archive(study.archive_path)
 
-    def best(part: Cohort) -> NDArray[np.float64]:
+    def best(part: Cohort, _outcome: str) -> NDArray[np.float64]:
         recorded = archive.index["recorded_at"][archive.rows(part.ecg_id)]
         return best_scores(truth, part.visit_id, part.patient_id, recorded)
 
-    scores = score_target(cohort, "limit", best, ("random_test", "temporal_test"))
+    scores = score_target(cohort, "limit", best, ("random_test", "temporal_test"), cohort.outcomes[:1])
     results = evaluate(scores, **bootstrap_options(study))
-    return [
-        replace(row, target=study.label)
-        for row in result_rows(results, run="limit", kind="limit", target_fraction=1.0)
-        if row.metric == "auc"
-    ]
+    return [row for row in result_rows(results, run="limit", kind="limit", target_fraction=1.0) if row.metric == "auc"]
 
 
 def next_steps(study: Path, command: str) -> str:

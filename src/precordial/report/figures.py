@@ -21,7 +21,8 @@ from precordial.report.tables import TESTS
 
 Floats = NDArray[np.float64]
 WIDTH = 9.4  # inches of a figure as wide as the page
-METRICS = {"age_mae": "MAE of age, years", "sex_auc": "AUC of sex", "label_auc": "AUC"}
+METRICS = {"age_mae": "MAE of age, years", "sex_auc": "AUC of sex"}
+PANELS = 3  # of outcomes; of more, the mean is drawn
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,12 @@ def roc_figure(panels: Sequence[tuple[str, Sequence[Curve]]]) -> Figure:
     return figure
 
 
-def interval_figure(rows: Sequence[Row]) -> Figure:
+def interval_figure(rows: Sequence[Row], *, counts: bool = True) -> Figure:
     """A dot and its interval for each model, pre-training and test set; several seeds stand on one line.
 
     Args:
         rows: AUCs on the test sets, in the order of the lines.
+        counts: whether to say how many ECGs and events there are.
     """
     names = list(dict.fromkeys(name_of(row) for row in rows))
     splits = [split for split in TESTS if any(row.split == split for row in rows)]
@@ -108,7 +110,7 @@ def interval_figure(rows: Sequence[Row]) -> Figure:
             if len(seeds) == 1:
                 above: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center"}
                 axes.annotate(f"{row.value:.2f}", (row.value, y), fontsize=7, **above)
-        events = f"\n{grouped(here[0].events or 0)} of {grouped(here[0].n)} ECGs" if here else ""
+        events = f"\n{grouped(here[0].events or 0)} of {grouped(here[0].n)} ECGs" if here and counts else ""
         axes.set_title(f"{TESTS[split]} test{events}", fontsize=8.5)
         axes.axvline(0.5, color=GREY, linewidth=0.8, zorder=0)
         axes.tick_params(axis="y", length=0)
@@ -120,32 +122,45 @@ def interval_figure(rows: Sequence[Row]) -> Figure:
 
 def training_figure(run: RunRecord) -> Figure:
     """Loss, and each metric of the validation set, by epoch; the best epoch is ringed."""
-    metrics = [key for key in METRICS if any(f"validation_{key}" in row for row in run.epochs)]
+    metrics = _metrics(run)
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
     panels = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     epochs = [row["epoch"] for row in run.epochs]
     best: int = run.done["best_epoch"]
     grey, colour = "#555555", LOOKS.get(run.row.pretraining, OTHER)[0]
 
-    def line(axes: Axes, key: str, look: str, colour: str, label: str, ring: bool) -> None:
-        values = [row.get(key, math.nan) for row in run.epochs]
+    def line(axes: Axes, keys: Sequence[str], look: str, colour: str, label: str, ring: bool) -> None:
+        values = [float(np.mean([row.get(key, math.nan) for key in keys])) for row in run.epochs]
         axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, marker=".", markersize=3.5)
         if ring and best in epochs:
             axes.plot(best, values[epochs.index(best)], "o", color=colour, mfc="none", markersize=8, mew=1.3)
 
-    line(panels[0], "train_loss", "--", grey, "training", False)
-    line(panels[0], "validation_loss", "-", colour, "validation", not metrics or run.row.kind == "pretrain")
+    line(panels[0], ("train_loss",), "--", grey, "training", False)
+    line(panels[0], ("validation_loss",), "-", colour, "validation", not metrics or run.row.kind == "pretrain")
     panels[0].legend(fontsize=7.5, frameon=False)
     panels[0].set_title("Loss", fontsize=8.5)
-    for axes, key in zip(panels[1:], metrics, strict=True):
-        line(axes, f"validation_{key}", "-", colour, "validation", True)
-        axes.set_title(f"Validation {METRICS[key]}", fontsize=8.5)
+    for axes, (title, keys) in zip(panels[1:], metrics.items(), strict=True):
+        line(axes, keys, "-", colour, "validation", True)
+        axes.set_title(f"Validation {title}", fontsize=8.5)
     for axes in panels:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlim(0.5, max(epochs, default=1) + 0.5)
         _stages(axes, run)
     return figure
+
+
+def _metrics(run: RunRecord) -> dict[str, list[str]]:
+    """What is drawn of the validation set: title of the panel → the metrics whose mean it is."""
+    before, after = "validation_", "_auc"
+    keys = {key.removeprefix(before) for row in run.epochs for key in row if key.startswith(before)} - {"loss"}
+    known = {title: [before + key] for key, title in METRICS.items() if key in keys}
+    outcomes = sorted(key for key in keys - set(METRICS) if key.endswith(after))
+    if len(outcomes) > PANELS:
+        return known | {f"AUC, mean of {len(outcomes)} outcomes": [before + key for key in outcomes]}
+    several = len(outcomes) > 1
+    titles = {f"AUC of {key.removesuffix(after)}" if several else "AUC": [before + key] for key in outcomes}
+    return known | titles
 
 
 def _stages(axes: Axes, run: RunRecord) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
         name = f"baseline-{cohort.digest[:12]}-{fraction}"
         about = {"run": "baseline", "kind": "baseline", "target_fraction": float(fraction)}
         rows += once(name, evaluate, age_sex_baseline(cohort, fraction), **about)
-    return [replace(row, target=study.label) if row.target == "label" else row for row in rows]
+    return rows
 
 
 def bootstrap_options(study: Study) -> dict[str, Any]:
