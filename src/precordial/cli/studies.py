@@ -23,17 +23,43 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
     from precordial.progress import ConsoleWatcher
     from precordial.report.cohort_files import write_cohort_files
     from precordial.report.withheld import flow_and_table
-    from precordial.study import checked_cohort, load_study, prepare_archive
+    from precordial.study import checked_cohort, ecg_source, load_study
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
-        archive = prepare_archive(settings, watcher)
-        cohort = checked_cohort(settings, archive, watcher)
+        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, seal=True)
     flow, table = flow_and_table(cohort, settings.privacy.smallest_cell)
     write_cohort_files(settings.folder / "cohort", flow, table)
     print(flow.text())
     print(table.text())
     print(f"cohort, flow chart and Table I in {settings.folder / 'cohort'}")
+
+
+@cohort_app.command("check")
+def cohort_check(study: StudyFile, changes: Changes = None) -> None:
+    """Read every register to its end, say what stands in them and what must be mended; build nothing."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.study import check_registers, load_study
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        found = check_registers(settings, watcher)
+    print(found.text())
+    if found.problems:
+        raise typer.Exit(2)
+
+
+@cohort_app.command("codes")
+def cohort_codes() -> None:
+    """Print the code lists that come with precordial, for `code_list` of an outcome."""
+    from precordial.cohort.code_lists import code_lists
+
+    for name, one in code_lists().items():
+        print(f"{name}: {one.title}")
+        for words, codes in (("codes", one.codes), ("but not", one.exclude), ("procedures", one.procedures)):
+            if codes:
+                print(f"  {words}: {', '.join(codes)}")
+        print(f"  source: {one.source}")
 
 
 @cohort_app.command("flow")
@@ -76,6 +102,18 @@ def cohort_table(
         print(table.text())
     else:
         table.write(out)
+
+
+@cohort_app.command("verify")
+def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
+    """Check a cohort that has been built for leaks, and its leakage.json for changes; print the rules."""
+    from precordial.cohort import Cohort
+    from precordial.study import load_study, verify_cohort
+
+    settings = load_study(study, changes or ())
+    cohort = Cohort.load(settings.folder / "cohort")
+    print(verify_cohort(settings, cohort).text())
+    print(f"no leak in {len(cohort):,} rows; {settings.folder / 'cohort' / 'leakage.json'} holds")
 
 
 @app.command()

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import polars as pl
 
+from precordial.cohort.cohort import LABEL
 from precordial.cohort.flow import SPLITS, Count, Flow, FlowStep, fold_text
 from precordial.cohort.splits import SOURCE_SPLITS, TARGET_SPLITS
 
-LABEL = "label:"  # before the name of an outcome, where there are several
 MANY = 8  # outcomes; of more than so many, the flow chart tells only how many rows have any of them
 
 
@@ -92,8 +92,7 @@ class FlowChart:
 
         Args:
             branch: "target" or "source".
-            table: with patient_id, split, for folds fold (from 0), and for the target "label" or, for several
-                outcomes, "label:NAME" of each.
+            table: with patient_id, split, for folds fold (from 0), and for the target "label:NAME" of each outcome.
             folds: names of the folds; see `fold_text`.
         """
         for key, text, part in _split_tables(branch, table, folds):
@@ -123,8 +122,6 @@ def _outcomes(part: pl.DataFrame) -> dict[str, Count]:
     if len(labels) > MANY:
         some = part.select(pl.any_horizontal((pl.col(f"{LABEL}{name}") == 1).fill_null(False) for name in labels))
         return {f"with any of {len(labels)} outcomes": int(some.to_series().sum())}
-    if not labels:
-        labels = {"": part["label"]}
     reasons: dict[str, Count] = {}
     for name, label in labels.items():
         one = len(labels) == 1

@@ -1,6 +1,6 @@
 """The leakage guard: proves, before any training, that nothing of a test set is known in training.
 
-It takes arrays, not tables, and runs on a training machine without Polars.
+It takes arrays, not tables, and runs on a training machine without Polars. Its rules are those of `leaks`.
 """
 
 from __future__ import annotations
@@ -12,52 +12,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort.cohort import Cohort
+from precordial.cohort.leaks import RULES, Evidence
 from precordial.errors import ArchiveError, LeakageError
 
 SHOWN = 10
-RULES: dict[str, str] = {
-    "patient": "a patient is in one role and split only",
-    "time": "no ECG was recorded after its prediction time",
-    "ecg": "an ECG is in one role and split only",
-    "waveform": "no waveform stands in two splits under two ids",
-}
-_BROKEN = {
-    "patient": "a patient is in two roles or splits",
-    "time": "an ECG was recorded after its prediction time",
-    "ecg": "an ECG is in two roles or splits",
-    "waveform": "a waveform stands in two roles or splits under two ids",
-}
-_REMEDY = {
-    "patient": "build the cohort again; it was changed or merged by hand",
-    "time": "check the times of the archive against those of the register or label table",
-    "ecg": "build the cohort again; it was changed or merged by hand",
-    "waveform": "remove one of the two files, or correct its patient id, ingest and build again",
-}
 # There is no command for it.
 _WHICH_FILE = "which file an ECG is from says, in Python, precordial.Archive(DIR).table(), column 'source'"
 
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What a clean cohort was checked for.
+    """What a cohort was checked for.
 
     Attributes:
+        cohort: that was checked.
         checked: name of the rule in `RULES` → rows it could be checked on; an archive that does not know an
             ECG's time leaves that row out of "time".
+        broken: name of the rule → the rows that break it, from 0.
     """
 
+    cohort: Cohort
     checked: dict[str, int]
+    broken: dict[str, NDArray[np.int64]]
+
+    @property
+    def clean(self) -> bool:
+        """Whether no row breaks a rule."""
+        return not any(map(len, self.broken.values()))
 
     def text(self) -> str:
         """One line per rule."""
-        return "\n".join(f"{RULES[name]}: {rows} rows checked" for name, rows in self.checked.items())
+        return "\n".join(f"{rule.holds}: {self.checked[name]:,} rows checked" for name, rule in RULES.items())
+
+    def require_clean(self, file: Path | None = None) -> None:
+        """Go on only if there is no leak.
+
+        Args:
+            file: the cohort.csv, for the message.
+
+        Raises:
+            LeakageError: a rule is broken; the message names the rows of cohort.csv (the header is row 1).
+        """
+        if not self.clean:
+            raise LeakageError(
+                "; ".join(
+                    f"{RULES[name].broken}: {_rows(self.cohort, rows)} ({RULES[name].remedy})"
+                    for name, rows in self.broken.items()
+                    if len(rows)
+                ),
+                file=file,
+                remedy=_WHICH_FILE,
+            )
 
 
-def check_leaks(
+def find_leaks(
     cohort: Cohort,
     ecg_id: NDArray[np.str_],
     recorded_at: NDArray[np.datetime64],
-    waveform: NDArray[np.uint64],
+    waveform: NDArray[np.uint64] | None,
     *,
     file: Path | None = None,
 ) -> LeakReport:
@@ -67,59 +79,50 @@ def check_leaks(
         cohort: all rows that take part in the study.
         ecg_id: of each ECG of the archive, in any order.
         recorded_at: of each; NaT where the archive has none.
-        waveform: digest of each ECG's samples.
+        waveform: digest of each ECG's samples; None where there are none to compare.
         file: the cohort.csv, for messages.
 
     Raises:
-        LeakageError: a rule is broken; the message names the rows of cohort.csv (the header is row 1).
         ArchiveError: the cohort names an ECG that is not in the archive.
     """
     place_in_archive = {identifier: i for i, identifier in enumerate(ecg_id.tolist())}
     at = np.array([place_in_archive.get(identifier, -1) for identifier in cohort.ecg_id.tolist()], np.int64)
     if (at < 0).any():
         raise ArchiveError(
-            f"the archive does not have the ECGs of {_rows(cohort, at < 0)}",
+            f"the archive does not have the ECGs of {_rows(cohort, np.flatnonzero(at < 0))}",
             file=file,
             remedy="use the archive that the cohort was built from, or build the cohort again",
         )
-    recorded = recorded_at.astype("datetime64[s]")[at]
-    digests = waveform[at]
-    places = np.unique(np.char.add(np.char.add(cohort.role, "/"), cohort.split), return_inverse=True)[1]
-    # Two rows of one ECG are the business of the rule "ecg".
-    broken = {
-        "patient": _in_two_places(cohort.patient_id, places),
-        "time": recorded > cohort.prediction_time,
-        "ecg": _in_two_places(at, places),
-    }
-    broken["waveform"] = _in_two_places(digests, places) & ~broken["ecg"]
-    if any(rows.any() for rows in broken.values()):
-        raise LeakageError(
-            "; ".join(
-                f"{_BROKEN[name]}: {_rows(cohort, rows)} ({_REMEDY[name]})"
-                for name, rows in broken.items()
-                if rows.any()
-            ),
-            file=file,
-            remedy=_WHICH_FILE,
-        )
-    known = {name: len(cohort) for name in RULES}
-    known["time"] = int((~np.isnat(recorded)).sum())
-    return LeakReport(known)
+    evidence = Evidence(cohort, at, recorded_at.astype("datetime64[s]")[at], None if waveform is None else waveform[at])
+    found = {name: rule.check(evidence) for name, rule in RULES.items()}
+    return LeakReport(
+        cohort,
+        checked={name: int(checked.sum()) for name, (_, checked) in found.items()},
+        broken={name: np.flatnonzero(broken) for name, (broken, _) in found.items()},
+    )
 
 
-def _in_two_places(things: NDArray[np.generic], places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The rows whose thing (a patient, an ECG, a waveform) also stands in a row of another place."""
-    names, group = np.unique(things, return_inverse=True)
-    lowest = np.full(len(names), np.iinfo(np.int64).max)
-    highest = np.full(len(names), -1)
-    np.minimum.at(lowest, group, places)
-    np.maximum.at(highest, group, places)
-    return np.asarray((lowest != highest)[group], bool)
+def check_leaks(
+    cohort: Cohort,
+    ecg_id: NDArray[np.str_],
+    recorded_at: NDArray[np.datetime64],
+    waveform: NDArray[np.uint64] | None,
+    *,
+    file: Path | None = None,
+) -> LeakReport:
+    """`find_leaks`, where a leak is an error.
+
+    Raises:
+        LeakageError: a rule is broken; the message names the rows of cohort.csv (the header is row 1).
+        ArchiveError: the cohort names an ECG that is not in the archive.
+    """
+    report = find_leaks(cohort, ecg_id, recorded_at, waveform, file=file)
+    report.require_clean(file)
+    return report
 
 
-def _rows(cohort: Cohort, broken: NDArray[np.bool_]) -> str:
+def _rows(cohort: Cohort, rows: NDArray[np.int64]) -> str:
     """Row numbers of cohort.csv with their ECGs; never patient ids."""
-    rows = np.flatnonzero(broken)
     named = [
         f"row {row + 2} (ECG {cohort.ecg_id[row]}, {cohort.role[row]} {cohort.split[row]})" for row in rows[:SHOWN]
     ]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from precordial.cohort.definitions import Day, Strict, Words
+from precordial.cohort.definitions import Day
+from precordial.registers.settings import Strict, Words
 
 Values = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -20,6 +21,7 @@ class PaperSplit(_Temporal):
 
     Attributes:
         temporal_from: the temporal test is every visit from this day on, in place of a share of the patients.
+            `random_test` and `validation` stay shares of what `temporal_test` leaves.
     """
 
     scheme: Literal["paper"] = "paper"
@@ -27,6 +29,8 @@ class PaperSplit(_Temporal):
 
 class FoldSplit(_Temporal):
     """Cross-validation: patients are dealt to folds, and each fold is tested once. A temporal test is kept apart first.
+
+    `random_test` has no part in it. In each fold int(validation · n) of its n other patients are validation.
 
     Attributes:
         folds: how many.
@@ -38,7 +42,9 @@ class FoldSplit(_Temporal):
 
 
 class SiteSplit(_Temporal):
-    """Leave one site out: each site is tested once, by models that have seen no patient who was ever there.
+    """Leave one site out: each site is tested once, by models that have seen no target patient who was ever there.
+
+    `random_test` has no part in it, and `validation` is as in "k-fold".
 
     Attributes:
         sites: values of the site column, each of them a fold; visits to other sites are never tested.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from hashlib import blake2b
+from itertools import count
 from math import ceil
 from typing import Any
 
@@ -19,7 +20,11 @@ from precordial.errors import SettingsError
 
 TARGET_SPLITS = ("train", "validation", "random_test", "temporal_test")
 SOURCE_SPLITS = ("train", "validation")
+FOLD = "fold"  # of the target, where the test set goes round; see `precordial.cohort.folds`
+SITE_TEST = "site_test"  # of a fold that is a site
 OLDER_VISIT = "older_visit"  # of a patient of the temporal test, before the walk: in no split
+NOT_IN_SPLIT = "not_in_split"  # its value of the column that gives the split is not named
+WORD = "U16"  # room for each of these words
 
 
 def id_key(identifier: str) -> tuple[int, int, str]:
@@ -33,13 +38,36 @@ def id_key(identifier: str) -> tuple[int, int, str]:
     return (1, 0, identifier)
 
 
+def codes_of(names: Iterable[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Each name's number, from 0 in the order of first appearance, and the different names.
+
+    >>> codes_of(["b", "a", "b"])
+    (array([0, 1, 0]), ['b', 'a'])
+    """
+    given = names.tolist() if isinstance(names, np.ndarray) else list(names)
+    number = dict(zip(dict.fromkeys(given), count(), strict=False))
+    return np.fromiter(map(number.__getitem__, given), np.int64, len(given)), list(number)
+
+
+def shuffle(patients: Sequence[str], *, seed: int, purpose: str) -> NDArray[np.int64]:
+    """(n,) the places of different patients in an order that is random but fixed by seed and purpose."""
+    start = blake2b(f"{seed}|{purpose}|".encode(), digest_size=16)
+    digests = []
+    for patient in patients:
+        hasher = start.copy()
+        hasher.update(patient.encode())
+        digests.append(hasher.digest())
+    # Sorted as numbers, which is many times faster than as bytes. The first half of the digest nearly always decides.
+    high, low = np.ascontiguousarray(np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, 2).T)
+    order = np.argsort(high)
+    placed = high[order]
+    return np.lexsort((low, high)) if (placed[1:] == placed[:-1]).any() else order
+
+
 def shuffled(patients: Iterable[str], *, seed: int, purpose: str) -> list[str]:
-    """Each patient once, in an order that is random but fixed by seed and purpose."""
-
-    def place(patient: str) -> tuple[bytes, str]:
-        return blake2b(f"{seed}|{purpose}|{patient}".encode(), digest_size=16).digest(), patient
-
-    return sorted(set(patients), key=place)
+    """Each patient once, in the order of `shuffle`."""
+    everyone = list(set(patients))
+    return [everyone[i] for i in shuffle(everyone, seed=seed, purpose=purpose).tolist()]
 
 
 def draw(patients: Iterable[str], count: int, *, seed: int, purpose: str) -> set[str]:
@@ -66,7 +94,10 @@ def fraction_size(fraction: str | float | Fraction, n: int) -> int:
 
 
 def temporal_walk(
-    patients: Sequence[str], times: NDArray[np.datetime64], visit_ids: Sequence[str], share: Fraction
+    patients: Sequence[str] | NDArray[np.str_],
+    times: NDArray[np.datetime64],
+    visit_ids: Sequence[str] | NDArray[np.str_],
+    share: Fraction,
 ) -> NDArray[np.bool_]:
     """Walk the visits from the newest back until ceil(share · n) different patients are met.
 
@@ -79,23 +110,40 @@ def temporal_walk(
     Returns:
         Whether each visit was on the walk.
     """
-    wanted = ceil(share * len(set(patients)))
-    clock = times.astype("datetime64[us]").astype(np.int64).tolist()
-    newest_first = sorted(range(len(clock)), key=lambda i: (clock[i], id_key(visit_ids[i])), reverse=True)
-    met: set[str] = set()
-    walked = np.zeros(len(clock), bool)
-    for i in newest_first:
+    return walk(codes_of(patients)[0], times, visit_ids, share)
+
+
+def walk(
+    patient: NDArray[np.int64],
+    times: NDArray[np.datetime64],
+    visit_ids: Sequence[str] | NDArray[np.str_],
+    share: Fraction,
+) -> NDArray[np.bool_]:
+    """`temporal_walk` of patients that are numbers from 0, as `codes_of` gives them."""
+    patients = int(patient.max(initial=-1)) + 1
+    wanted = ceil(share * patients)
+    walked = np.zeros(len(patient), bool)
+    if wanted == 0:
+        return walked
+    clock = times.astype("datetime64[us]").astype(np.int64)
+    newest = np.full(patients, np.iinfo(np.int64).min)
+    np.maximum.at(newest, patient, clock)
+    # The walk ends among the visits of this moment; ties matter there alone.
+    end = np.partition(newest, patients - wanted)[patients - wanted]
+    walked[clock > end] = True
+    met = set(np.unique(patient[walked]).tolist())
+    for i in sorted(np.flatnonzero(clock == end).tolist(), key=lambda i: id_key(str(visit_ids[i])), reverse=True):
         if len(met) == wanted:
             break
-        met.add(patients[i])
+        met.add(int(patient[i]))
         walked[i] = True
     return walked
 
 
 def target_splits(
-    patients: Sequence[str],
+    patients: Sequence[str] | NDArray[np.str_],
     times: NDArray[np.datetime64],
-    visit_ids: Sequence[str],
+    visit_ids: Sequence[str] | NDArray[np.str_],
     *,
     seed: int,
     temporal_test: Fraction = Fraction(15, 100),
@@ -111,25 +159,58 @@ def target_splits(
     Returns:
         For each visit one of `TARGET_SPLITS`, or `OLDER_VISIT`.
     """
-    walked = temporal_walk(patients, times, visit_ids, temporal_test)
-    newest = {patient for patient, on_walk in zip(patients, walked.tolist(), strict=True) if on_walk}
-    remaining = set(patients) - newest
+    patient, everyone = codes_of(patients)
+    newest = walk(patient, times, visit_ids, temporal_test)
+    return random_splits(
+        patient,
+        everyone,
+        newest,
+        seed=seed,
+        temporal_test=temporal_test,
+        random_test=random_test,
+        validation=validation,
+    )
+
+
+def random_splits(
+    patient: NDArray[np.int64],
+    everyone: Sequence[str],
+    newest: NDArray[np.bool_],
+    *,
+    seed: int,
+    temporal_test: Fraction,
+    random_test: Fraction,
+    validation: Fraction,
+) -> NDArray[np.str_]:
+    """Steps 2 and 3 of `target_splits`.
+
+    Args:
+        patient, everyone: the visits' patients, as `codes_of` gives them.
+        newest: whether each visit is in the temporal test.
+        seed: of the draws.
+        temporal_test, random_test, validation: shares, as there.
+    """
+    split = np.full(len(everyone), "train", WORD)
+    split[patient[newest]] = OLDER_VISIT
+    rest = np.flatnonzero(split == "train")
     left = 1 - temporal_test
-    tested = draw(remaining, ceil(random_test / left * len(remaining)), seed=seed, purpose="random-test")
-    rest = remaining - tested
-    left -= random_test
-    validated = draw(rest, int(validation / left * len(rest)), seed=seed, purpose="validation")
-    split = dict.fromkeys(newest, OLDER_VISIT)
-    split |= dict.fromkeys(tested, "random_test") | dict.fromkeys(validated, "validation")
-    by_visit = np.array([split.get(patient, "train") for patient in patients], np.str_)
-    return np.where(walked, "temporal_test", by_visit)
+    for name, purpose, share, rounded in (
+        ("random_test", "random-test", random_test, ceil),
+        ("validation", "validation", validation, int),
+    ):
+        order = shuffle([everyone[i] for i in rest.tolist()], seed=seed, purpose=purpose)
+        count = rounded(share / left * len(rest))
+        split[rest[order[:count]]] = name
+        rest = rest[np.sort(order[count:])]
+        left -= share
+    return np.where(newest, "temporal_test", split[patient])
 
 
 def source_splits(patients: Iterable[str], *, seed: int, validation: Fraction = Fraction(5, 100)) -> dict[str, str]:
     """The split of each source patient: int(validation · patients) validate, the others train."""
-    everyone = set(patients)
-    drawn = draw(everyone, int(validation * len(everyone)), seed=seed, purpose="source-validation")
-    return {patient: "validation" if patient in drawn else "train" for patient in everyone}
+    order = shuffled(patients, seed=seed, purpose="source-validation")
+    count = int(validation * len(order))
+    return dict.fromkeys(order[:count], "validation") | dict.fromkeys(order[count:], "train")
 
 
 def patient_order(split_of: Mapping[str, Any], *, seed: int, role: str) -> dict[str, int]:

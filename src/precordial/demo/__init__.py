@@ -98,16 +98,17 @@ def _epochs(runs: Sequence[TrainingRun]) -> str:
 
 
 def limit_rows(study: Study, cohort: Cohort, truth: str | Path) -> list[Row]:
-    """AUC of the main outcome on the test sets by the best possible reader, from the truth; see `twin.limit`."""
+    """AUC on the test sets of the best possible reader, from the known truth; see `precordial.twin.limit`."""
     archive = Archive(study.archive_path)
 
-    def best(part: Cohort, _outcome: str) -> NDArray[np.float64]:
+    def best(part: Cohort) -> NDArray[np.float64]:
         recorded = archive.index["recorded_at"][archive.rows(part.ecg_id)]
         return best_scores(truth, part.visit_id, part.patient_id, recorded)
 
-    scores = score_target(cohort, "limit", best, ("random_test", "temporal_test"), cohort.outcomes[:1])
+    scores = score_target(cohort, "limit", best, ("random_test", "temporal_test"))
     results = evaluate(scores, **bootstrap_options(study))
-    return [row for row in result_rows(results, run="limit", kind="limit", target_fraction=1.0) if row.metric == "auc"]
+    rows = result_rows(results, run="limit", kind="limit", target_fraction=1.0)
+    return [row for row in rows if row.metric == "auc"]
 
 
 def next_steps(study: Path, command: str) -> str:

@@ -23,7 +23,8 @@ METRICS_OF_KIND: dict[str, tuple[str, ...]] = {
     "event": ("auc",),
 }
 KINDS: dict[str, str] = {"age": "regression", "sex": "binary"}  # any other target is an event
-SPLITS = ("train", "validation", "random_test", "temporal_test")
+# "site_test" is the test set where each site is left out in turn.
+SPLITS = ("train", "validation", "random_test", "site_test", "temporal_test")
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort import Cohort
 from precordial.cohort.flow import SPLITS, fold_text
+from precordial.cohort.folds import fold_names
 from precordial.report.disclosure import Counts, Share
 
 MOST = {"site": 20, "device": 8}  # values with a line of their own; the rarer ones are "other"
@@ -126,12 +126,6 @@ def characteristics(cohort: Cohort) -> Characteristics:
     return numbers
 
 
-def fold_names(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the folds by a cohort's settings; empty where they have numbers, or where there are none."""
-    split = settings.get("split") or {}
-    return tuple(split["sites"]) if split.get("scheme") == "sites" else ()
-
-
 def _columns(cohort: Cohort) -> Iterable[Column]:
     """The paper's columns; where the test set goes round, the folds in place of what there is not."""
     folds = cohort.split == "fold"
@@ -144,7 +138,7 @@ def _columns(cohort: Cohort) -> Iterable[Column]:
                 title = f"{role} {split}" if train else words
                 yield _column(cohort, f"{role}/{split}", title, (cohort.role == role) & (cohort.split == split))
     for number in range(int(cohort.fold[folds].max(initial=-1)) + 1):
-        title = fold_text(number, fold_names(cohort.settings))
+        title = fold_text(number, fold_names(cohort))
         yield _column(cohort, f"target/fold-{number + 1}", title, folds & (cohort.fold == number))
 
 

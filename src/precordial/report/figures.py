@@ -22,7 +22,6 @@ from precordial.report.tables import TESTS
 Floats = NDArray[np.float64]
 WIDTH = 9.4  # inches of a figure as wide as the page
 METRICS = {"age_mae": "MAE of age, years", "sex_auc": "AUC of sex"}
-PANELS = 3  # of outcomes; of more, the mean is drawn
 
 
 @dataclass(frozen=True)
@@ -122,45 +121,37 @@ def interval_figure(rows: Sequence[Row], *, counts: bool = True) -> Figure:
 
 def training_figure(run: RunRecord) -> Figure:
     """Loss, and each metric of the validation set, by epoch; the best epoch is ringed."""
-    metrics = _metrics(run)
+    if run.row.kind == "pretrain":
+        shown = METRICS
+    else:  # of several outcomes, the mean
+        outcomes = run.settings["outcomes"]
+        shown = {f"{outcomes[0]}_auc": "AUC"} if len(outcomes) == 1 else {"auc": f"AUC, mean of {len(outcomes)}"}
+    metrics = [key for key in shown if any(f"validation_{key}" in row for row in run.epochs)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
     panels = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     epochs = [row["epoch"] for row in run.epochs]
     best: int = run.done["best_epoch"]
     grey, colour = "#555555", LOOKS.get(run.row.pretraining, OTHER)[0]
 
-    def line(axes: Axes, keys: Sequence[str], look: str, colour: str, label: str, ring: bool) -> None:
-        values = [float(np.mean([row.get(key, math.nan) for key in keys])) for row in run.epochs]
+    def line(axes: Axes, key: str, look: str, colour: str, label: str, ring: bool) -> None:
+        values = [row.get(key, math.nan) for row in run.epochs]
         axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, marker=".", markersize=3.5)
         if ring and best in epochs:
             axes.plot(best, values[epochs.index(best)], "o", color=colour, mfc="none", markersize=8, mew=1.3)
 
-    line(panels[0], ("train_loss",), "--", grey, "training", False)
-    line(panels[0], ("validation_loss",), "-", colour, "validation", not metrics or run.row.kind == "pretrain")
+    line(panels[0], "train_loss", "--", grey, "training", False)
+    line(panels[0], "validation_loss", "-", colour, "validation", not metrics or run.row.kind == "pretrain")
     panels[0].legend(fontsize=7.5, frameon=False)
     panels[0].set_title("Loss", fontsize=8.5)
-    for axes, (title, keys) in zip(panels[1:], metrics.items(), strict=True):
-        line(axes, keys, "-", colour, "validation", True)
-        axes.set_title(f"Validation {title}", fontsize=8.5)
+    for axes, key in zip(panels[1:], metrics, strict=True):
+        line(axes, f"validation_{key}", "-", colour, "validation", True)
+        axes.set_title(f"Validation {shown[key]}", fontsize=8.5)
     for axes in panels:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_xlim(0.5, max(epochs, default=1) + 0.5)
         _stages(axes, run)
     return figure
-
-
-def _metrics(run: RunRecord) -> dict[str, list[str]]:
-    """What is drawn of the validation set: title of the panel → the metrics whose mean it is."""
-    before, after = "validation_", "_auc"
-    keys = {key.removeprefix(before) for row in run.epochs for key in row if key.startswith(before)} - {"loss"}
-    known = {title: [before + key] for key, title in METRICS.items() if key in keys}
-    outcomes = sorted(key for key in keys - set(METRICS) if key.endswith(after))
-    if len(outcomes) > PANELS:
-        return known | {f"AUC, mean of {len(outcomes)} outcomes": [before + key for key in outcomes]}
-    several = len(outcomes) > 1
-    titles = {f"AUC of {key.removesuffix(after)}" if several else "AUC": [before + key] for key in outcomes}
-    return known | titles
 
 
 def _stages(axes: Axes, run: RunRecord) -> None:

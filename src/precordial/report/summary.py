@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from precordial import __version__
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, named_fold
 from precordial.cohort.definitions import Outcome
 from precordial.evaluation import Row
 from precordial.report.runs import RunRecord
@@ -126,10 +126,12 @@ def table_trainings(runs: Sequence[RunRecord], cohort: Cohort, *, counts: bool =
     lines = []
     for run in runs:
         settings = run.settings
+        fold = settings.get("fold")
+        whole = cohort if fold is None else named_fold(cohort, fold)
         seen: tuple[str, ...] = ()
         if counts:
             seen = _seen(
-                cohort.select(role=settings["role"], split="train", fraction=settings["fraction"]), run, counted
+                whole.select(role=settings["role"], split="train", fraction=settings["fraction"]), run, counted
             )
         batches = dict.fromkeys(str(stage.get("batch") or settings["batch"]) for stage in settings["stages"])
         epochs = str(len(run.epochs)), str(run.done["best_epoch"])
@@ -141,7 +143,7 @@ def table_trainings(runs: Sequence[RunRecord], cohort: Cohort, *, counts: bool =
 
 def _seen(part: Cohort, run: RunRecord, outcomes: Sequence[str]) -> tuple[str, ...]:
     if run.settings["role"] == "target":
-        known = ~np.isnan(list(part.labels.values())).all(axis=0)
+        known = ~np.isnan([part.labels[name] for name in run.settings["outcomes"]]).all(axis=0)
         events = tuple(grouped(int((part.labels[outcome] == 1).sum())) for outcome in outcomes)
     else:
         known = ~np.isnan([getattr(part, name) for name in TASKS[run.settings["task"]]]).any(axis=0)

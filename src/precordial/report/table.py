@@ -61,7 +61,7 @@ class Table:
 
     def latex(self) -> str:
         """A ``table`` with its caption; the preamble needs the package booktabs, and UTF-8."""
-        lines = []
+        lines: list[str] = []
         for line in self.rows:
             cells = [_in_latex(cell) for cell in line]
             if _heads(line):

@@ -112,22 +112,21 @@ def make_study(folder: Path, outcomes: Sequence[str] = ("AMI",), **changes: obje
     study = Study.model_validate(STUDY | {"out": folder} | changes)
     make_archive(study.archive_path, len(cohort))
     cohort.save(folder / "cohort", archive={"digest": "0123456789abcdef", "ecgs": 300, "rate": 100})
-    plan = make_plan(study, cohort.digest)
+    plan = make_plan(study, cohort.digest, cohort.outcomes)
     for number, run in enumerate(plan.runs):
         place, draw = folder / "runs" / run.id, np.random.default_rng(number)
         place.mkdir(parents=True)
         (place / "run.json").write_text(run.model_dump_json())
         done = {"best_epoch": 2, "best": 0.7, "version": "0.1.0", "device": "cpu"}
         (place / "done.json").write_text(json.dumps(done))
-        targets = outcomes if run.role == "target" else tuple(run.targets)
-        metrics = {f"validation_{name}_{'mae' if name == 'age' else 'auc'}": 0.7 for name in targets}
+        metrics = {f"validation_{name}_{'mae' if name == 'age' else 'auc'}": 0.7 for name in run.targets}
         row = {"stage": 1, "rate": 1e-3, "train_loss": 0.5, "validation_loss": 0.6, **metrics}
         lines = [json.dumps({"epoch": epoch + 1, **row}) + "\n" for epoch in range(run.epochs)]
         (place / "metrics.jsonl").write_text("".join(lines))
         part = cohort.select(role=run.role)
         part = part._rows(part.split != "train")
         tables = []
-        for name in targets:
+        for name in run.targets:
             truth = part.labels[name] if run.role == "target" else getattr(part, name)
             score = draw.uniform(20, 90, len(part)) if name == "age" else draw.beta(1 + np.nan_to_num(truth), 2)
             tables.append(Predictions(run.id, part.ecg_id, part.patient_id, part.split, name, truth, score))
