@@ -37,9 +37,9 @@ def demo(
         outcome = run_study(settings, watcher)
     rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
     write_results(settings.folder / "results.csv", rows)
-    print(outcome.cohort.flow.text())
-    page = finish_report(settings, outcome.cohort, rows, again)
-    print("In short", *key_results(rows, settings.label), "", sep="\n")
+    page = finish_report(settings, outcome.cohort, rows, again, flow=True)
+    counts = not settings.privacy.smallest_cell
+    print("In short", *key_results(rows, outcome.cohort.outcomes, counts=counts), "", sep="\n")
     print(next_steps(study, again))
     print(f"\nreport: {page}")
 

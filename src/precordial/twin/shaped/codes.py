@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from precordial.twin.diagnoses import CODES, INFARCT_CODES
 from precordial.twin.shaped.chest_pain import ChestPain

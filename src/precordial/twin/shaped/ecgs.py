@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.twin.shaped.chest_pain import ChestPain
-from precordial.twin.shaped.people import CLOSES, DAY, HOUR, OPENS, Ints, distinct, moments, share_out, source_rows
+from precordial.twin.shaped.people import CLOSES, HOUR, OPENS, Ints, distinct, moments, share_out, source_rows
 from precordial.twin.shaped.shape import Shape
 from precordial.twin.shaped.visits import Others
 
