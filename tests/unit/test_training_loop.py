@@ -185,7 +185,8 @@ def test_the_rate_moves_with_the_step_or_with_the_epoch(small_cohort: Callable[.
 
 
 def test_the_age_output_may_start_at_the_median(small_cohort: Callable[..., Made], tmp_path: Path) -> None:
-    from precordial.training.loop import build_network, examples_of
+    from precordial.training.examples import examples_of
+    from precordial.training.loop import build_network
 
     cohort, archive = small_cohort(target=60, source=60)
     training = examples_of(PARENT, cohort.select(role="source", split="train"), archive)
