@@ -88,6 +88,7 @@ def train(
     write_atomic(folder / "run.json", run.model_dump_json(indent=1) + "\n")
     place = torch.device(_device(device))
     torch.backends.cudnn.deterministic = True  # equal seeds, equal results, on a GPU too
+    torch.backends.cudnn.allow_tf32 = False  # else convolutions in "fp32" would have ten bits behind the point there
     if run.fold is not None:
         cohort = named_fold(cohort, run.fold)
     training = examples_of(run, cohort.select(role=run.role, split="train", fraction=run.fraction), archive)
