@@ -21,6 +21,7 @@ from precordial.training.loader import split_batches
 from precordial.training.loop import Step, derive_seed, set_stage
 from precordial.training.objectives import example_losses
 from precordial.training.precision import choose_precision
+from precordial.training.state import Progress, load_state, save_state
 
 Made = tuple[Cohort, Archive]
 PARENT = TrainingRun(
@@ -185,7 +186,8 @@ def test_the_rate_moves_with_the_step_or_with_the_epoch(small_cohort: Callable[.
 
 
 def test_the_age_output_may_start_at_the_median(small_cohort: Callable[..., Made], tmp_path: Path) -> None:
-    from precordial.training.loop import build_network, examples_of
+    from precordial.training.examples import examples_of
+    from precordial.training.loop import build_network
 
     cohort, archive = small_cohort(target=60, source=60)
     training = examples_of(PARENT, cohort.select(role="source", split="train"), archive)
@@ -267,6 +269,22 @@ def test_a_damaged_state_is_said_and_not_overwritten(trained_parent: tuple[Made,
     with pytest.raises(ModelError, match=r"last\.safetensors"):
         train(CHILD, cohort, archive, tmp_path / "child", parent=parent)
     assert state.read_bytes() == bytes(content)
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+def test_a_loaded_state_is_where_the_parameters_are(tmp_path: Path) -> None:
+    """On the device "meta", which stands in for a GPU: a fused Adam there counts its steps on the GPU."""
+    network = create_model("cnn-20k", rate=100)
+    optimiser = torch.optim.Adam(network.parameters(), fused=True)
+    network(torch.zeros(2, 8, network.spec.model_samples)).sum().backward()
+    optimiser.step()
+    save_state(tmp_path, network, optimiser, Progress(epoch=1))
+    elsewhere = create_model("cnn-20k", rate=100).to("meta")
+    other = torch.optim.Adam(elsewhere.parameters())
+    assert load_state(tmp_path, elsewhere, other).epoch == 1
+    states = [other.state[parameter] for parameter in elsewhere.parameters()]
+    assert {value.device.type for state in states for value in state.values()} == {"meta"}
+    assert all(set(state) == {"step", "exp_avg", "exp_avg_sq"} for state in states)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions
 from precordial.models import load_model
 from precordial.training import Stage, TrainingRun, train
-from precordial.training.loop import check_examples, examples_of, validate
+from precordial.training.examples import check_examples, examples_of
+from precordial.training.loop import validate
 from precordial.training.objectives import example_losses, outcome_losses
 
 Made = tuple[Cohort, Archive]

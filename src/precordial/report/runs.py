@@ -44,11 +44,13 @@ class RunRecord:
     def what(self) -> str:
         """The training in words."""
         learned = PRETRAINING.get(self.row.pretraining, self.row.pretraining).lower()
-        return {
+        fold = self.settings.get("fold")
+        words = {
             "pretrain": f"pre-training on {learned}",
             "scratch": "from scratch",
             "finetune": f"fine-tuned after pre-training on {learned}",
         }[self.row.kind]
+        return words if fold is None else f"{words} (fold {fold})"
 
     def predictions(self) -> Predictions:
         """What it said about each ECG; of a cross-validation, what all its folds said.

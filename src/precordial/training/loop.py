@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from precordial import __version__
@@ -22,6 +21,7 @@ from precordial.errors import ModelError, PrecordialError
 from precordial.evaluation import Predictions, measure
 from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model, make_card, save_model
+from precordial.training.examples import check_examples, examples_of, truth_of
 from precordial.training.loader import Examples, batches, split_batches
 from precordial.training.objectives import REGRESSED, example_losses, outcome_losses, scores
 from precordial.training.precision import Precision, autocast
@@ -88,6 +88,7 @@ def train(
     write_atomic(folder / "run.json", run.model_dump_json(indent=1) + "\n")
     place = torch.device(_device(device))
     torch.backends.cudnn.deterministic = True  # equal seeds, equal results, on a GPU too
+    torch.backends.cudnn.allow_tf32 = False  # else convolutions in "fp32" would have ten bits behind the point there
     if run.fold is not None:
         cohort = named_fold(cohort, run.fold)
     training = examples_of(run, cohort.select(role=run.role, split="train", fraction=run.fraction), archive)
@@ -114,20 +115,6 @@ def train(
     done = {"best_epoch": state.best_epoch, "best": state.best, "version": __version__, "device": str(place)}
     finish(folder, json.dumps(done) + "\n")
     return predictions
-
-
-def examples_of(run: TrainingRun, part: Cohort, archive: Archive) -> Examples:
-    """The examples of a part of the cohort: on the source those with all labels of the task, on the target with any."""
-    truth = truth_of(run, part)
-    known = ~np.isnan(truth)
-    enough = known.any(axis=1) if run.task == "label" else known.all(axis=1)
-    return Examples(archive, archive.rows(part.ecg_id[enough]), truth[enough])
-
-
-def truth_of(run: TrainingRun, part: Cohort) -> NDArray[np.float32]:
-    """(n, targets) what a run is to predict, NaN where unknown."""
-    columns = [part.labels[name] if run.task == "label" else getattr(part, name) for name in run.targets]
-    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def run_losses(run: TrainingRun, outputs: Tensor, truth: Tensor) -> Tensor:
@@ -295,29 +282,3 @@ def _device(wanted: str) -> str:
             remedy='set it to "auto" or "cpu", or install its GPU build',
         )
     return wanted
-
-
-def check_examples(run: TrainingRun, training: Examples, validation: Examples) -> list[str]:
-    """What should be known about the two sets, as sentences.
-
-    Raises:
-        PrecordialError: a set without examples, or in which no outcome has both values.
-    """
-    notes, remedy = [], "take a larger fraction or a larger cohort"
-    for name, examples in (("training", training), ("validation", validation)):
-        if len(examples) < 2:
-            raise PrecordialError(
-                f"{run.describe()}: the {name} set has {len(examples)} ECGs with a label", remedy=remedy
-            )
-        lone = [
-            target
-            for k, target in enumerate(run.targets)
-            if target not in REGRESSED and not {0.0, 1.0} <= set(examples.truth[:, k].tolist())
-        ]
-        some = ", ".join(lone[:3]) + (f" and {len(lone) - 3} more" if len(lone) > 3 else "")
-        if lone and (run.task != "label" or len(lone) == len(run.targets)):
-            raise PrecordialError(f"{run.describe()}: all ECGs of the {name} set have the same {some}", remedy=remedy)
-        if lone:
-            then = "nothing to learn there" if name == "training" else "no help in picking the best epoch"
-            notes.append(f"{run.describe()}: all ECGs of the {name} set have the same {some}; {then}")
-    return notes

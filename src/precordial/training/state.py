@@ -71,10 +71,8 @@ def load_state(folder: Path, network: Network, optimiser: torch.optim.Adam) -> P
         ) from None
     for name, parameter in network.named_parameters():
         keys = {key: tensors[f"adam.{key}.{name}"] for key in ADAM_KEYS if f"adam.{key}.{name}" in tensors}
-        if keys:
-            optimiser.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in keys.items()
-            }
+        if keys:  # all of it where the parameter is, the number of steps too: a fused Adam counts there
+            optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in keys.items()}
     progress = Progress(**json.loads(metadata["progress"]))
     write_metrics(folder, progress)  # a kill may have come between the state and its metrics
     return progress
