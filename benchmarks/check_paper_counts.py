@@ -53,7 +53,8 @@ def rows(file: Path) -> Iterator[dict[str, str]]:
 def count(folder: Path) -> dict[str, int]:
     """All counts, from the files below `folder`."""
     # Visits: complete ones; one per patient and second, the latest discharge; only then the complaint.
-    known, merged = set(), {}
+    known: set[str] = set()
+    merged: dict[tuple[str, str], tuple[str, str, str]] = {}
     for row in rows(folder / "visits.csv"):
         known.add(row["patient_id"])
         if row["visit_id"] and row["patient_id"] and row["arrival"] and row["complaint"]:
@@ -84,7 +85,8 @@ def count(folder: Path) -> dict[str, int]:
     target = {patient for _, _, patient in visits}
 
     # Temporal test: from the newest visit back until 15 % of the patients are met.
-    walk, met = [], set()
+    walk: list[tuple[datetime, str, str]] = []
+    met: set[str] = set()
     while len(met) < ceil(Fraction(15, 100) * len(target)):
         walk.append(visits[len(visits) - 1 - len(walk)])
         met.add(walk[-1][2])

@@ -34,7 +34,7 @@ class ChestPain:
     @property
     def indexed(self) -> NDArray[np.bool_]:
         """Which have an index ECG."""
-        return self.fate != LOST
+        return np.asarray(self.fate != LOST)
 
 
 def draw_chest_pain(shape: Shape, people: People, rng: np.random.Generator) -> ChestPain:

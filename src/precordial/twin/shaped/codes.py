@@ -19,7 +19,7 @@ HISTORY = 5 * 365  # days before a visit
 END = CLOSES + 365  # the last day of the register of deaths
 
 # Without dots and with the letters of ICD-10-SE, as the national registers have them; a few sources write dots.
-INFARCTIONS = tuple(code.replace(".", "") for code in INFARCT_CODES.tolist()) + ("I214A", "I214B", "I219X", "I21.4")
+INFARCTIONS = (*(code.replace(".", "") for code in INFARCT_CODES.tolist()), "I214A", "I214B", "I219X", "I21.4")
 NEARLY = ("I200", "I220", "I229", "I252", "I249", "Z035")  # no infarction of the outcome
 COMMON = tuple(dict.fromkeys(code.replace(".", "") for group in CODES.values() for code in group))
 CHRONIC = ("I109", "E119", "I489", "J449", "E785", "F329", "M179", "N189", "I252", "I501", "Z921", "C619", "E039A")
@@ -60,7 +60,7 @@ class Ends:
 def draw_diagnoses(shape: Shape, chest_pain: ChestPain, register: Register, rng: np.random.Generator) -> Diagnoses:
     """The outcomes, what nearly is one, and contacts with some codes each until the register is full."""
     n, first = shape.diagnosis_rows, 0
-    table = [np.empty(n, kind) for kind in (np.int32, np.uint8, np.int16, np.int8, np.int8)]
+    table: list[Ints] = [np.empty(n, kind) for kind in (np.int32, np.uint8, np.int16, np.int8, np.int8)]
     certain = [_outcomes(chest_pain, rng), _nearly(chest_pain, rng)]
     while first < n:
         columns = certain.pop() if certain else _contacts(register, rng)
@@ -142,7 +142,7 @@ def draw_ends(
     np.maximum.at(last, ecgs.patient[known], ecgs.time[known] // DAY)
     everyone = np.arange(shape.patients)
     struck = np.bincount(chest_pain.patient[chest_pain.struck], minlength=shape.patients) > 0
-    wait = last + 4 + np.where(struck, 31, 0)
+    wait = last + 4 + np.where(everyone < shape.chest_pain_patients, 31, 0)
     dies = rng.random(shape.patients) < 0.3 / (1 + np.exp((78 - people.age(everyone, last)) / 8)) + 0.08 * struck
     death = wait + rng.exponential(350, shape.patients).astype(np.int32)
     dies &= death < END

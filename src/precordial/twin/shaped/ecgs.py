@@ -106,7 +106,7 @@ def _source(shape: Shape, others: Others, count: int, rng: np.random.Generator) 
 
 def digests(rows: Ints, seed: int) -> NDArray[np.uint64]:
     """Numbers that look random and are each their row's own (the steps of SplitMix64, each of which can be undone)."""
-    mixed = rows.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+    mixed = (rows + 1).astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))

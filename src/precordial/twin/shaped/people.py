@@ -44,7 +44,7 @@ def draw_people(shape: Shape, rng: np.random.Generator) -> People:
     """Ages and sexes as in the paper's Table I: target median 61 (46 to 75) years, source 71 (57 to 81)."""
     groups = (
         (shape.chest_pain_patients, (2.0, 1.75), 0.480, (OPENS + CLOSES) // 2),
-        (_source_end(shape) - shape.chest_pain_patients, (2.56, 1.5), 0.504, 1700),
+        (_source_end(shape) - shape.chest_pain_patients, (3.0, 1.75), 0.504, 1560),
         (shape.patients - _source_end(shape), (1.2, 1.6), 0.51, OPENS),
     )
     born, female = [], []

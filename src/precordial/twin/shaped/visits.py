@@ -47,7 +47,7 @@ class Register:
 
 @dataclass(frozen=True)
 class Others:
-    """Visits for other complaints, those of a patient together: visits of patient p from `start[p]` to `start[p + 1]`."""
+    """Visits for other complaints, those of a patient together: of patient p from `start[p]` to `start[p + 1]`."""
 
     patient: Ints
     arrival: Ints
