@@ -22,12 +22,7 @@ class _Library:
         function.restype = ctypes.c_void_p if pointer else ctypes.c_int
         function.argtypes = None
         result = int(function(*arguments) or 0)
-        if not pointer and name not in (
-            "label_double_value",
-            "variable_set_label_set",
-            "variable_set_format",
-            "writer_free",
-        ):
+        if not pointer and name not in _WITHOUT_RESULT:
             assert result == 0, f"{name}: error {result}"
         return result
 
