@@ -74,7 +74,11 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
         remedy = 'try "utf8", "cp1252" or "latin-1"'
         raise RegisterError("there is no such encoding", file=path, key=key, remedy=remedy) from None
     first = next(_blocks(path, spelling), b"")
-    header = next(csv.reader(io.StringIO(_text(path, spelling, first[: _first_row(first)])), **spelling.dialect), [])
+    text = _text(path, spelling, first[: _first_row(first)])
+    try:
+        header = next(csv.reader(io.StringIO(text, newline=""), **spelling.dialect), [])
+    except csv.Error:
+        raise RegisterError("the row cannot be read as CSV", file=path, row=1, remedy="check its quotes") from None
     if not header:
         raise RegisterError("the first row is empty, so columns cannot be read", file=path, remedy="it must name them")
     other = next((mark for mark in SEPARATORS if mark != spelling.separator and mark in header[0]), None)

@@ -49,8 +49,8 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
         if suffix == ".parquet":
             return _parquet(path)
         if suffix in SUFFIXES:
-            names, about = stat_header(path, spelling.catalog)
-            return Source(names, lambda wanted, labelled: stat_batches(path, about, wanted, labelled))
+            about = stat_header(path, spelling.catalog)
+            return Source(about.names, lambda wanted, labelled: stat_batches(path, about, wanted, labelled))
         return _csv(path, spelling, report, expected)
     except OSError as error:
         problem = f"the file cannot be read ({error.strerror})"
