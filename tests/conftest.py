@@ -109,7 +109,7 @@ def make_small_cohort(
         order=order,
         age=age,
         sex=sex,
-        label=label,
+        labels={"label": label},
         age_source=nobody,
         sex_source=nobody,
     )

@@ -81,6 +81,8 @@ class ConsoleWatcher(Watcher):
         total = step.epochs * step.steps
         done = (step.epoch - 1) * step.steps + step.step
         shown = {key: value for key, value in step.metrics.items() if key.startswith("validation_")}
+        if "validation_auc" in shown:  # the mean stands for many outcomes
+            shown = {key: shown[key] for key in ("validation_loss", "validation_auc")}
         text = "  ".join(f"{key.removeprefix('validation_')} {value:.3f}" for key, value in shown.items())
         self._advance(f"epoch {step.epoch}/{step.epochs}  {text}", done, total, "steps")
 

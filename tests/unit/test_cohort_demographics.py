@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 
-from precordial.cohort.demographics import add_age_and_sex, first_contacts, sex_from_text
-from precordial.errors import RegisterError
+from precordial.cohort.demographics import add_age_and_sex, first_contacts
 
 ALL = {"age_from": ("birth-date", "first-contact", "header"), "sex_from": ("register", "header")}
 
@@ -70,11 +67,3 @@ def test_an_ecg_before_the_first_contact_is_younger() -> None:
     none = pl.DataFrame(schema={"patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64})
     table = add_age_and_sex(ecgs, contacts, none, **ALL)
     assert table["age"].item() == (18_438 - 366) / 365.125
-
-
-def test_sex_words() -> None:
-    table = pl.DataFrame({"row": [2, 3, 4], "sex": ["K", "m", None]})
-    words = {"female": ["k"], "male": ["M"], "file": Path("p.csv"), "column": "kon"}
-    assert sex_from_text(table, **words)["sex"].to_list() == [1, 0, None]  # type: ignore[arg-type]
-    with pytest.raises(RegisterError, match=r"p\.csv, row 3, column 'kon'.*cohort\.female_values"):
-        sex_from_text(table, **words | {"male": ["man"]})  # type: ignore[arg-type]

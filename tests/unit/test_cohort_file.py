@@ -38,10 +38,16 @@ def cohort_of(patients: int = 40, ecgs_each: int = 2, seed: int = 0) -> Cohort:
         order=order,
         age=np.where(rng.random(n) < 0.2, np.nan, rng.normal(60, 20, n)),
         sex=np.where(rng.random(n) < 0.2, np.nan, rng.integers(0, 2, n)),
-        label=np.where(target, rng.integers(0, 2, n), np.nan),
+        labels={
+            "AMI": np.where(target, rng.integers(0, 2, n), np.nan),
+            'a, "b"': np.where(target, rng.integers(0, 2, n), np.nan),
+        },
+        events={"AMI": np.where(target, np.datetime64("2017-01-02T00:00:00", "s"), np.datetime64("NaT"))},
+        site=np.where(target, "Lund", ""),
         age_source=np.full(n, "birth-date"),
         sex_source=np.full(n, ""),
         flow=Flow((FlowStep("target", "visits", "visits", patients=1, visits=2, reasons={"å": 3}),)),
+        account={"tables": {"visits": {"rows": 3}}},
         settings={"seed": 7, "kind": "registers"},
     )
 
@@ -54,6 +60,12 @@ def test_it_comes_back_whole(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(again, name), getattr(cohort, name), err_msg=name)
         assert getattr(again, name).dtype.kind == getattr(cohort, name).dtype.kind
     assert (again.flow, again.settings, again.digest) == (cohort.flow, cohort.settings, cohort.digest)
+    assert again.outcomes == ("AMI", 'a, "b"')
+    assert again.account == {"tables": {"visits": {"rows": 3}}}
+    for name in again.outcomes:
+        np.testing.assert_array_equal(again.labels[name], cohort.labels[name])
+        np.testing.assert_array_equal(again.events[name], cohort.events[name])
+    np.testing.assert_array_equal(again.label, cohort.labels["AMI"])
     assert replace(again).digest == cohort.digest, "reckoned anew it is the same"
     manifest = json.loads((tmp_path / "cohort" / "manifest.json").read_text())
     assert (manifest["seed"], manifest["rows"], manifest["archive"]) == (7, 80, {"digest": "abc"})
@@ -76,6 +88,10 @@ def test_the_digest_is_of_the_contents() -> None:
         column = getattr(cohort, name).copy()
         column[3] = {"text": "x", "time": np.datetime64("1999-01-01"), "int": 99, "float": 99.0}[kind]
         assert replace(cohort, **{name: column}).digest != cohort.digest, name
+    others = cohort.labels | {"AMI": 1 - cohort.labels["AMI"]}
+    assert replace(cohort, labels=others).digest != cohort.digest
+    assert replace(cohort, labels={"AMI": cohort.label}).digest != cohort.digest
+    assert replace(cohort, events={}).digest != cohort.digest
 
 
 @pytest.mark.parametrize(
@@ -83,12 +99,14 @@ def test_the_digest_is_of_the_contents() -> None:
     [
         ("cohort.csv", lambda text: text.replace("train", "trein", 1), "not the one that was saved"),
         ("cohort.csv", lambda text: text[:-40], "not the one that was saved"),
-        ("manifest.json", lambda text: text.replace('"format": 1', '"format": 9'), "cohort format 9"),
+        ("manifest.json", lambda text: text.replace('"format": 2', '"format": 9'), "cohort format 9"),
         ("manifest.json", lambda text: text[:30], "manifest cannot be read"),
-        ("flow.json", lambda text: text[:30], "flow chart cannot be read"),
+        ("flow.json", lambda text: text[:30], "cannot be read"),
         ("manifest.json", None, "no cohort here"),
         ("cohort.csv", None, "no such file"),
         ("flow.json", None, "no such file"),
+        ("account.json", lambda text: text[:5], "cannot be read"),
+        ("account.json", None, "no such file"),
     ],
 )
 def test_damage_is_seen(tmp_path: Path, file: str, change: object, problem: str) -> None:
@@ -128,6 +146,8 @@ def test_fractions_nest_and_leave_the_rest_alone() -> None:
 def test_columns_must_match() -> None:
     with pytest.raises(ValueError, match="different lengths"):
         replace(cohort_of(), age=np.zeros(3))
+    with pytest.raises(ValueError, match="at least one outcome"):
+        replace(cohort_of(), labels={})
 
 
 def test_a_training_machine_needs_no_polars(tmp_path: Path) -> None:

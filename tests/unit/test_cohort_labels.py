@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ def test_key_length(paths: list[str], length: int | None) -> None:
         # … also where only one of the two was ingested: row 2 is not that ECG.
         (["r/a/1.hea"], ["b/1", "a/1"], {3: 0}),
         (["a/1.5.hea", "a/1.6.hea"], ["1.6", "1.5"], {2: 1, 3: 0}),
+        # One of a file's several ECGs has a name of its own behind the file's.
+        (["p/part0.hdf5#7", "p/part1.hdf5#8"], ["part1.hdf5#8", "#7", "part1.hdf5#9"], {2: 1, 3: 0}),
+        (["part0.hdf5#7", "part1.hdf5#7"], ["part1.hdf5#7", "part0.hdf5#7"], {2: 1, 3: 0}),
+        (["a/1#2.hea", "b#c/3.hea"], ["b#c/3", "a/1#2"], {2: 1, 3: 0}),
     ],
 )
 def test_rows_find_their_ecg_by_file(sources: list[str], files: list[str | None], matched: dict[int, int]) -> None:
@@ -94,16 +99,26 @@ def test_target_patients() -> None:
         {"patient_id": ["a", "a", "b", *(f"c{i}" for i in range(20))], "label": [0.0, 1.0, 1.0] + [0.0] * 20}
     )
     everyone = set(labelled["patient_id"].to_list())
-    assert target_patients(labelled, controls_per_case=None, seed=0) == everyone
-    chosen = target_patients(labelled, controls_per_case=3, seed=0)
+    assert targets(labelled) == everyone
+    chosen = targets(labelled, controls_per_case=3)
     assert len(chosen) == 2 + 6
     assert {"a", "b"} <= chosen
-    assert chosen == target_patients(labelled.reverse(), controls_per_case=3, seed=0)
-    assert chosen != target_patients(labelled, controls_per_case=3, seed=1)
-    assert target_patients(labelled, controls_per_case=30, seed=0) == everyone
+    assert chosen == targets(labelled.reverse(), controls_per_case=3)
+    assert chosen != targets(labelled, controls_per_case=3, seed=1)
+    assert targets(labelled, controls_per_case=30) == everyone
+    some = targets(labelled, share=Fraction(1, 2))
+    assert len(some) == 11
+    assert some == targets(labelled.reverse(), share=Fraction(1, 2))
+    assert targets(labelled, share=Fraction(1, 4)) <= some
 
 
-def labels_file(folder: Path, text: str, columns: dict[str, str], **changes: Any) -> LabelsSettings:
+def targets(labelled: pl.DataFrame, **changes: Any) -> set[str]:
+    return target_patients(
+        labelled, **{"label": "label", "controls_per_case": None, "share": None, "seed": 0, **changes}
+    )
+
+
+def labels_file(folder: Path, text: str, columns: dict[str, Any], **changes: Any) -> LabelsSettings:
     (folder / "labels.csv").write_text(text)
     given = {"table": {"file": "labels.csv", "columns": columns}, **changes}
     return LabelsSettings.model_validate(given).resolve(folder)
@@ -114,7 +129,14 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     text += "".join(f"{i:016x},P{i // 2},2017-01-{i + 1:02} 12:00,{50 + i},F,{i % 2}\n" for i in range(20))
     # A recording without label or date, one that is not in the archive, and a patient without any label.
     text += f"{20:016x},P0,2017-01-30,,M,\n{21:016x},P1,,,,1\n{99:016x},P1,2017-01-30,,,1\n{22:016x},Q,2017-02-01,,,\n"
-    columns = {"ecg_id": "id", "patient_id": "pid", "recorded_at": "when", "age": "alder", "sex": "kon", "label": "mi"}
+    columns = {
+        "ecg_id": "id",
+        "patient_id": "pid",
+        "recorded_at": "when",
+        "age": "alder",
+        "sex": "kon",
+        "labels": ["mi"],
+    }
     settings = labels_file(tmp_path, text, columns, source_validation=0)
     ecgs = archive(
         *(f"{i}.hea" for i in range(24)),
@@ -152,8 +174,8 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (f"id,label\n{0:016x},2\n", r"row 2, column 'label': a label must be 0, 1 or empty"),
-        (f"id,label\n{0:016x},yes\n", r"row 2, column 'label': this is not a number"),
+        (f"id,label\n{0:016x},2\n", r"row 2, column 'label': an outcome must be 0, 1 or empty"),
+        (f"id,label\n{0:016x},yes\n", r"row 2, column 'label': an outcome must be 0, 1 or empty"),
         (f"id,label\n{7:016x},1\n", r"none of the 1 rows .* has an ECG"),
         (f"id,label\n{0:016x},1\n{0:016x},1\n", r"row 3: this row is about the same ECG as row 2"),
         (f"id,label\n{0:016x},\n", "no ECG has a label"),
@@ -169,7 +191,7 @@ def test_faults_of_a_table(tmp_path: Path, text: str, problem: str) -> None:
 
 
 def test_a_label_that_the_set_does_not_have() -> None:
-    settings = LabelsSettings(dataset="ptb-xl", folder=Path("x"), label="mi")
+    settings = LabelsSettings(dataset="ptb-xl", folder=Path("x"), labels=["mi"])
     table = table_of("1").with_columns(patient_id=pl.lit("P"), MI=pl.lit(1.0), file_hr=pl.lit("2"))
-    with pytest.raises(SettingsError, match=r"key 'cohort\.label': ptb-xl has no such label; choose one of MI$"):
+    with pytest.raises(SettingsError, match=r"key 'cohort\.labels': ptb-xl has no label 'mi'; choose of MI$"):
         build_cohort(settings, archive("1.hea"), table=table)

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from precordial.cohort.code_lists import code_lists, load_code_list
+from precordial.cohort.definitions import Eligibility
+from precordial.cohort.schemes import PaperSplit
 from precordial.cohort.settings import PRESETS, CohortSettings, LabelsSettings, RegistersSettings
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(CohortSettings)
@@ -34,7 +37,13 @@ def test_the_papers_defaults() -> None:
     cohort = read(REGISTERS)
     assert isinstance(cohort, RegistersSettings)
     assert (cohort.before_hours, cohort.after_hours, cohort.window_ends) == (2, 3, "closed")
-    assert (cohort.shared_ecg, cohort.outcome_codes, cohort.outcome_days) == ("earliest-arrival", ("I21",), 30)
+    assert cohort.shared_ecg == "earliest-arrival"
+    (outcome,) = cohort.outcomes
+    assert (outcome.name, outcome.codes, outcome.from_days, outcome.days) == ("AMI", ("I21",), 0, 30)
+    assert (outcome.position, outcome.death, outcome.registers) == ("any", "ignore", None)
+    assert cohort.eligibility == Eligibility()
+    assert cohort.eligibility.visits == "all"
+    assert cohort.split == PaperSplit()
     shares = (cohort.temporal_test, cohort.random_test, cohort.validation, cohort.source_validation)
     assert shares == (Fraction(3, 20),) * 3 + (Fraction(1, 20),)
     assert cohort.visits.columns.arrival == "In"
@@ -65,7 +74,7 @@ def test_resolve() -> None:
     assert cohort.visits.file == Path("/study/visits.csv")
     assert cohort.diagnoses.file == Path("/study/sub/diagnoses.csv")
     assert cohort.patients.file == Path("/abs/patients.csv")
-    labels = read('kind = "labels"\ndataset = "ptb-xl"\nfolder = "ptbxl"\nlabel = "MI"').resolve(Path("/study"))
+    labels = read('kind = "labels"\ndataset = "ptb-xl"\nfolder = "ptbxl"\nlabels = ["MI"]').resolve(Path("/study"))
     assert labels.folder == Path("/study/ptbxl")
     labels = read('kind = "labels"\n[table]\nfile = "l.csv"\ncolumns = { file = "path" }').resolve(Path("/study"))
     assert isinstance(labels, LabelsSettings)
@@ -78,18 +87,40 @@ def test_resolve() -> None:
     [
         ("seed = '1'\n" + REGISTERS, "seed"),
         ("after_hour = 3\n" + REGISTERS, "after_hour"),
-        ("outcome_days = 30.5\n" + REGISTERS, "outcome_days"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncodes = ["I21"]\ndays = 30.5\n', "days"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncodes = ["I21"]\nfrom_days = 31\n', "from_days is above days"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\n', "name codes, a code_list or procedures"),
+        (REGISTERS + '[[outcomes]]\nname = "age"\ncodes = ["I21"]\n', "plain name"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncodes = ["I21"]\n' * 2, "two outcomes have the same name"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncode_list = "ami-icd11"\n', "did you mean 'ami-icd10@1'"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\nprocedures = ["FNG"]\n', r"no \[cohort.procedures\]"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ndeath = "event"\n', r"no \[cohort.deaths\]"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncodes = ["I"]\ndeath_causes = ["I"]\n', "death_causes go with"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncodes = ["I21"]\nposition = "main"\n', "do not say which are"),
+        (REGISTERS + "[eligibility]\nmin_age = 80\nmax_age = 18\n", "min_age is above"),
+        (REGISTERS + "[eligibility]\nfirst_day = 2018-01-02\nlast_day = 2018-01-01\n", "first_day is after"),
+        (REGISTERS + '[eligibility]\nwashout_codes = ["I21"]\n', "how far back"),
+        (REGISTERS + '[eligibility]\nsites = ["Lund"]\n', "visits.columns.site"),
+        (REGISTERS + '[split]\nscheme = "sites"\nsites = ["Lund"]\n', "visits.columns.site"),
+        (REGISTERS + '[split]\nscheme = "column"\ntrain = ["1"]\nvalidation = ["2"]\n', "visits.columns.fold"),
+        (REGISTERS + '[split]\nscheme = "column"\ntrain = ["1"]\nvalidation = ["1"]\n', "two splits"),
+        (REGISTERS + '[split]\nscheme = "k-fold"\nfolds = 1\n', "folds"),
+        (REGISTERS + '[split]\nscheme = "k-folds"\n', "k-folds"),
+        (
+            REGISTERS + '[adjudicated]\nfile = "a.csv"\ncolumns = { visit_id = "v" }\noutcomes = { MACE = "m" }\n',
+            "no outcome",
+        ),
         ("before_hours = -1\n" + REGISTERS, "before_hours"),
         ("validation = 1.5\n" + REGISTERS, "below 1"),
         ("validation = true\n" + REGISTERS, "a share is a number"),
         ("validation = 0.7\n" + REGISTERS, "nothing for training"),
-        ('outcome_codes = ["."]\n' + REGISTERS, "every diagnosis an outcome"),
+        (REGISTERS + '[[outcomes]]\nname = "A"\ncodes = ["."]\n', "every code"),
         ("age_from = []\n" + REGISTERS, "age_from"),
         ('sex_from = ["name"]\n' + REGISTERS, "sex_from"),
         (REGISTERS.replace('["BröstSm"]', "[]"), "complaint"),
         (REGISTERS.replace('["BröstSm"]', '"BröstSm"'), "complaint"),
         (REGISTERS.replace("registers = [", "register = ["), "register"),
-        (REGISTERS.replace("columns = { register", "columns = { position"), "position"),
+        (REGISTERS.replace("columns = { register", "columns = { registers"), "registers"),
         (REGISTERS.replace('registers = ["SV"]', ""), "does not say which"),
         (REGISTERS.replace('{ register = "Register" }', "{}"), "in which column"),
         (REGISTERS.replace('"registers"\ncomp', '"register"\ncomp'), "kind"),
@@ -99,7 +130,7 @@ def test_resolve() -> None:
         ('kind = "labels"\n[table]\nfile = "l.csv"\ncolumns = {}', "either the column"),
         ('kind = "labels"\n[table]\nfile = "l.csv"\ncolumns = { file = "f", ecg_id = "e" }', "either the column"),
         (
-            'kind = "labels"\ncontrols_per_case = 0\ndataset = "ptb-xl"\nfolder = "x"\nlabel = "MI"',
+            'kind = "labels"\ncontrols_per_case = 0\ndataset = "ptb-xl"\nfolder = "x"\nlabels = ["MI"]',
             "controls_per_case",
         ),
     ],
@@ -111,3 +142,28 @@ def test_faults(text: str, problem: str) -> None:
 
 def test_the_schema_can_be_written_for_the_docs() -> None:
     assert "temporal_test" in str(ADAPTER.json_schema())
+
+
+def test_code_lists_are_versioned_and_said_in_full() -> None:
+    cohort = read(REGISTERS + '[[outcomes]]\nname = "STEMI"\ncode_list = "stemi-icd10"\ncodes = ["I22"]\n')
+    (outcome,) = cohort.outcomes
+    assert outcome.code_list == "stemi-icd10@1"
+    assert outcome.all_codes == ("I22", "I21.0", "I21.1", "I21.2", "I21.3")
+    assert ADAPTER.validate_python(cohort.model_dump(mode="json")) == cohort
+    assert load_code_list("ami-icd10@1").codes == ("I21",)
+    for name, one in code_lists().items():
+        assert name == f"{one.name}@{one.version}"
+        assert one.title
+        assert one.source
+        assert one.codes or one.procedures
+        assert all(code.strip() for code in (*one.codes, *one.exclude, *one.procedures))
+
+
+def test_folds_are_known_from_the_settings() -> None:
+    assert read(REGISTERS).folds == ()
+    assert read(REGISTERS + '[split]\nscheme = "k-fold"\nfolds = 3\n').folds == ("1", "2", "3")
+    text = REGISTERS.replace('arrival = "In"', 'arrival = "In", site = "Ort"')
+    assert read(text + '[split]\nscheme = "sites"\nsites = ["Lund", "Malmö"]\n').folds == ("Lund", "Malmö")
+    assert read(REGISTERS + "[split]\ntemporal_from = 2018-06-01\n").split.scheme == "paper"
+    assert read("temporal_test = 0\n" + REGISTERS).needs_times is False
+    assert read("temporal_test = 0\n" + REGISTERS + "[split]\ntemporal_from = 2018-06-01\n").needs_times is True

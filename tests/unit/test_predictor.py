@@ -150,3 +150,18 @@ def test_a_body_that_was_left_in_training_mode_is_put_to_rest(trained: Trained) 
     predictor, ecg = trained.predictor, trained.ecg
     again = Predictor(predictor.network.train(), predictor.card)
     assert again.score(ecg) == again.score(ecg) == predictor.score(ecg)
+
+
+def test_a_model_of_several_outcomes_gives_each(
+    small_cohort: Callable[..., tuple[Cohort, Archive]], tmp_path: Path
+) -> None:
+    cohort, archive = small_cohort(target=60)
+    cohort = replace(cohort, labels={"AMI": cohort.label, "statement:NST_": cohort.sex}, events={})
+    run = RUN.model_copy(update={"outcomes": cohort.outcomes, "stages": (Stage(epochs=1, peak=1e-3),)})
+    predictions = train(run, cohort, archive, tmp_path / "run")
+    ecg_id = str(predictions.ecg_id[0])
+    said = Predictor.load(tmp_path / "run").score(archive[ecg_id])
+    assert list(said) == ["AMI", "statement:NST_"]
+    for outcome, probability in said.items():
+        one = predictions.select(target=outcome)
+        assert probability == pytest.approx(float(one.score[one.ecg_id == ecg_id][0]), abs=1e-5)

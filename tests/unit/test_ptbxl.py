@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +12,16 @@ import polars as pl
 import pytest
 
 from precordial.cohort import LabelsSettings, build_cohort, check_leaks
-from precordial.datasets import DATASETS, load_dataset
-from precordial.errors import RegisterError, SettingsError
+from precordial.cohort.labels import label_names
+from precordial.datasets import load_dataset
+from precordial.datasets.ptbxl import SUPERCLASSES
+from precordial.errors import RegisterError
 
-HEADER = "ecg_id,patient_id,age,sex,recording_date,scp_codes,filename_lr,filename_hr\n"
-STATEMENTS = ",description,diagnostic_class\nNORM,normal ECG,NORM\nIMI,inferior infarction,MI\nSR,sinus rhythm,\n"
+HEADER = "ecg_id,patient_id,age,sex,site,device,recording_date,scp_codes,strat_fold,filename_lr,filename_hr\n"
+STATEMENTS = (
+    ",description,diagnostic_class,diagnostic_subclass\n"
+    "NORM,normal ECG,NORM,NORM\nIMI,inferior infarction,MI,IMI\nSR,sinus rhythm,,\nILMI,inferolateral,MI,IMI\n"
+)
 
 
 def write(folder: Path, *rows: str) -> Path:
@@ -25,8 +33,8 @@ def write(folder: Path, *rows: str) -> Path:
 def test_the_table(tmp_path: Path) -> None:
     write(
         tmp_path,
-        """1,15709.0,300.0,1,1984-11-09 09:17:34,"{'NORM': 100.0, 'SR': 0.0}",records100/1_lr,records500/1_hr""",
-        """2,5.0,,0,1984-11-10 09:17:34,"{'IMI': 0.0}",records100/2_lr,records500/2_hr""",
+        """1,15709.0,300.0,1,2.0,CS-12,1984-11-09,"{'NORM': 100.0, 'SR': 0.0}",3,records100/1_lr,records500/1_hr""",
+        """2,5.0,,0,,,1984-11-10 09:17:34,"{'IMI': 0.0}",10,records100/2_lr,records500/2_hr""",
     )
     table = load_dataset("ptb-xl", tmp_path)
     first, second = table.iter_rows(named=True)
@@ -35,6 +43,18 @@ def test_the_table(tmp_path: Path) -> None:
     assert (first["NORM"], first["MI"], first["STTC"]) == (1, 0, 0)
     assert (second["NORM"], second["MI"]) == (0, 1), "likelihood 0 means unknown, not absent"
     assert (first["file"], first["file_hr"]) == ("records100/1_lr", "records500/1_hr")
+    assert (first["site"], first["device"], first["fold"]) == ("2", "CS-12", "3")
+    assert (second["site"], second["device"], second["fold"]) == (None, None, "10")
+    assert label_names(table.columns) == [
+        *SUPERCLASSES,
+        "subclass:NORM",
+        "subclass:IMI",
+        "statement:NORM",
+        "statement:IMI",
+        "statement:SR",
+        "statement:ILMI",
+    ]
+    assert [second[name] for name in label_names(table.columns)[5:]] == [0, 1, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -50,17 +70,9 @@ def test_the_table(tmp_path: Path) -> None:
     ],
 )
 def test_malformed_statements(tmp_path: Path, codes: str, problem: str) -> None:
-    good = """1,1.0,50,1,1984-11-09,{'NORM': 100.0},a,b"""
-    write(tmp_path, good, f"""2,1.0,50,1,1984-11-09,"{codes}",a,b""")
+    good = """1,1.0,50,1,,,1984-11-09,{'NORM': 100.0},1,a,b"""
+    write(tmp_path, good, f"""2,1.0,50,1,,,1984-11-09,"{codes}",1,a,b""")
     with pytest.raises(RegisterError, match=f"row 3, column 'scp_codes': {problem}"):
-        load_dataset("ptb-xl", tmp_path)
-
-
-def test_no_such_set_or_folder(tmp_path: Path) -> None:
-    assert list(DATASETS) == ["ptb-xl"]
-    with pytest.raises(SettingsError, match="choose one of ptb-xl"):
-        load_dataset("ptbxl", tmp_path)
-    with pytest.raises(RegisterError, match=r"ptbxl_database\.csv: there is no such file"):
         load_dataset("ptb-xl", tmp_path)
 
 
@@ -72,6 +84,37 @@ def test_the_real_tables(shared_data: Path) -> None:
     assert table["age"].max() == 90
     assert table["age_above_89"].sum() == 33  # grep -c ',300.0,' ptbxl_database.csv
     assert table["recorded_at"].null_count() == 0
+
+
+def test_the_real_labels_against_plain_loops(shared_data: Path) -> None:
+    """Every superclass, subclass and statement, counted by csv and ast alone; folds and sites too."""
+    folder = shared_data / "ptbxl"
+    with (folder / "scp_statements.csv").open(encoding="utf-8", newline="") as file:
+        known = {row[""]: row for row in csv.DictReader(file)}
+    counts, columns = Counter[str](), Counter[tuple[str, str]]()
+    with (folder / "ptbxl_database.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            codes = list(ast.literal_eval(row["scp_codes"]))
+            counts.update({known[code]["diagnostic_class"] for code in codes})
+            counts.update({f"subclass:{known[code]['diagnostic_subclass']}" for code in codes})
+            counts.update(f"statement:{code}" for code in codes)
+            columns[("fold", row["strat_fold"])] += 1
+            columns[("site", row["site"].removesuffix(".0"))] += 1
+            columns[("device", row["device"].strip())] += 1
+    table = load_dataset("ptb-xl", folder)
+    labels = label_names(table.columns)
+    assert len([label for label in labels if label.startswith("statement:")]) == 71
+    assert len([label for label in labels if label.startswith("subclass:")]) == 23
+    assert labels[:5] == list(SUPERCLASSES)
+    assert len(labels) == 99
+    for label in labels:
+        assert table[label].sum() == counts[label], label
+        assert table[label].null_count() == 0
+    assert set(counts) - set(labels) == {"", "subclass:"}
+    for (column, value), count in columns.items():
+        found = table[column].is_null() if value == "" else table[column] == value
+        assert found.sum() == count, (column, value)
+    assert set(table["fold"]) == {str(fold) for fold in range(1, 11)}
 
 
 @pytest.mark.parametrize(("folder", "recordings", "infarctions"), [("records100", 1987, 370), ("records500", 509, 73)])
@@ -89,7 +132,7 @@ def test_the_real_cohort(shared_data: Path, folder: str, recordings: int, infarc
             "sex": pl.Series([None] * n, dtype=pl.Float64),
         }
     )
-    settings = LabelsSettings(dataset="ptb-xl", folder=data, label="MI", controls_per_case=2)
+    settings = LabelsSettings(dataset="ptb-xl", folder=data, labels=["MI"], controls_per_case=2)
     table = load_dataset("ptb-xl", data)
     cohort = build_cohort(settings, ecgs, table=table)
     flow = cohort.flow

@@ -169,3 +169,57 @@ def test_a_change_that_fits_nowhere_is_refused(tmp_path: Path, override: str) ->
 def test_every_study_in_the_repository_can_be_planned() -> None:
     for path in sorted(STUDIES.glob("*.toml")):
         assert len(make_plan(load_study(path)).runs) > 0, path
+
+
+OUTCOMES = """
+[[cohort.outcomes]]
+name = "STEMI"
+codes = ["I210", "I211"]
+[[cohort.outcomes]]
+name = "NSTEMI"
+codes = ["I214"]
+"""
+LABELS = '[cohort]\nkind = "labels"\ndataset = "ptb-xl"\nfolder = "sets"\nlabels = ["MI", "statement:*"]\n'
+STATEMENTS = ("MI", "statement:NST_", "statement:IMI")
+
+
+def test_a_network_learns_all_outcomes_of_the_cohort_or_those_a_grid_names(tmp_path: Path) -> None:
+    text = MINIMAL + 'pretraining = ["none", "age"]\n'
+    both = make_plan(study(tmp_path, text + REGISTERS + OUTCOMES)).runs
+    assert [run.outcomes for run in both] == [("label",), ("STEMI", "NSTEMI"), ("STEMI", "NSTEMI")]
+    assert list(both[1].targets) == ["STEMI", "NSTEMI"]
+    assert both[0].targets == {"age": 1.0}
+    one = make_plan(study(tmp_path, text + 'outcomes = ["NSTEMI"]\n' + REGISTERS + OUTCOMES)).runs
+    assert [run.outcomes for run in one if run.role == "target"] == [("NSTEMI",)] * 2
+    assert one[0].id == both[0].id  # one pre-training for all outcomes
+    assert make_plan(study(tmp_path, text + REGISTERS)).runs[1].outcomes == ("AMI",)
+
+
+def test_the_built_cohort_says_what_a_pattern_means(tmp_path: Path) -> None:
+    before = make_plan(study(tmp_path, MINIMAL + LABELS))
+    assert before.runs[-1].outcomes == ("MI", "statement:*")
+    for asked, outcomes in {
+        '["statement:*"]': ("statement:NST_", "statement:IMI"),
+        '["statement:IMI", "MI"]': ("MI", "statement:IMI"),
+        '["*"]': STATEMENTS,
+    }.items():
+        settings = study(tmp_path, MINIMAL + f"outcomes = {asked}\n" + LABELS)
+        assert make_plan(settings, "digest", STATEMENTS).runs[-1].outcomes == outcomes
+        assert len(make_plan(settings).runs) == len(before.runs)
+    two = study(tmp_path, MINIMAL + 'outcomes = ["MI", "statement:*"]\n[[grid]]\nmodels = ["cnn-20k"]\n' + LABELS)
+    assert len(make_plan(two, "digest", STATEMENTS).runs) == len(before.runs)  # equal trainings, once
+
+
+@pytest.mark.parametrize("outcomes", [None, STATEMENTS])
+def test_an_outcome_that_is_not_there_is_said_with_the_near_one(
+    tmp_path: Path, outcomes: tuple[str, ...] | None
+) -> None:
+    settings = study(tmp_path, MINIMAL + 'outcomes = ["NI"]\n' + LABELS)
+    with pytest.raises(SettingsError) as error:
+        make_plan(settings, "", outcomes)
+    assert str(error.value) == "key 'grid.0.outcomes': there is no outcome 'NI' in the cohort; the nearest is 'MI'"
+
+
+def test_an_outcome_may_not_be_called_as_a_task_of_pretraining(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="an outcome is called 'sex', which is a task of pre-training; rename it"):
+        make_plan(study(tmp_path, MINIMAL + LABELS), "", ("MI", "sex"))

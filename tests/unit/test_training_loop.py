@@ -218,7 +218,7 @@ def test_a_missing_parent_and_an_empty_set_are_said(small_cohort: Callable[..., 
         train(CHILD, cohort, archive, tmp_path / "a")
     with pytest.raises(PrecordialError, match="the training set has 0 ECGs with a label; take a larger fraction"):
         train(PARENT, cohort, archive, tmp_path / "b")
-    negative = replace(cohort, label=np.zeros(len(cohort)))
+    negative = replace(cohort, labels={"label": np.zeros(len(cohort))})
     with pytest.raises(PrecordialError, match="all ECGs of the training set have the same label"):
         train(CHILD.model_copy(update={"parent": None}), negative, archive, tmp_path / "c")
 

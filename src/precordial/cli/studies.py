@@ -22,15 +22,41 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
     """Read the registers, build the cohort, prove that nothing leaks, and print the flow chart."""
     from precordial.progress import ConsoleWatcher
     from precordial.report import table_one
-    from precordial.study import checked_cohort, load_study, prepare_archive
+    from precordial.study import checked_cohort, ecg_source, load_study
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
-        archive = prepare_archive(settings, watcher)
-        cohort = checked_cohort(settings, archive, watcher, seal=True)
+        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, seal=True)
     print(cohort.flow.text())
     print(table_one(cohort, settings.label).text())
     print(f"cohort in {settings.folder / 'cohort'}")
+
+
+@cohort_app.command("check")
+def cohort_check(study: StudyFile, changes: Changes = None) -> None:
+    """Read every register to its end, say what stands in them and what must be mended; build nothing."""
+    from precordial.progress import ConsoleWatcher
+    from precordial.study import check_registers, load_study
+
+    settings = load_study(study, changes or ())
+    with ConsoleWatcher() as watcher:
+        found = check_registers(settings, watcher)
+    print(found.text())
+    if found.problems:
+        raise typer.Exit(2)
+
+
+@cohort_app.command("codes")
+def cohort_codes() -> None:
+    """Print the code lists that come with precordial, for `code_list` of an outcome."""
+    from precordial.cohort.code_lists import code_lists
+
+    for name, one in code_lists().items():
+        print(f"{name}: {one.title}")
+        for words, codes in (("codes", one.codes), ("but not", one.exclude), ("procedures", one.procedures)):
+            if codes:
+                print(f"  {words}: {', '.join(codes)}")
+        print(f"  source: {one.source}")
 
 
 @cohort_app.command("flow")
@@ -45,14 +71,12 @@ def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
 @cohort_app.command("verify")
 def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
     """Check a cohort that has been built for leaks, and its leakage.json for changes; print the rules."""
-    from precordial.archive import Archive
     from precordial.cohort import Cohort
-    from precordial.study.execute import verify_cohort
-    from precordial.study.settings import load_study
+    from precordial.study import load_study, verify_cohort
 
     settings = load_study(study, changes or ())
     cohort = Cohort.load(settings.folder / "cohort")
-    print(verify_cohort(settings, Archive(settings.archive_path), cohort).text())
+    print(verify_cohort(settings, cohort).text())
     print(f"no leak in {len(cohort):,} rows; {settings.folder / 'cohort' / 'leakage.json'} holds")
 
 

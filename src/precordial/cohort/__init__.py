@@ -7,6 +7,7 @@ from precordial.cohort.baseline import age_sex_baseline, score_target
 from precordial.cohort.build import build_cohort
 from precordial.cohort.cohort import Cohort, keep_fraction, read_manifest
 from precordial.cohort.flow import Flow, FlowStep
+from precordial.cohort.folds import fold_names, named_fold
 from precordial.cohort.guard import LeakReport, check_leaks, find_leaks
 from precordial.cohort.leakage import signing_key, verify_leakage, write_leakage
 from precordial.cohort.settings import CohortSettings, LabelsSettings, RegistersSettings
@@ -26,8 +27,10 @@ __all__ = [
     "build_cohort",
     "check_leaks",
     "find_leaks",
+    "fold_names",
     "fraction_size",
     "keep_fraction",
+    "named_fold",
     "read_manifest",
     "score_target",
     "signing_key",

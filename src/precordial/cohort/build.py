@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from precordial.cohort.cohort import Cohort
 from precordial.cohort.settings import LabelsSettings, RegistersSettings
+from precordial.registers.account import Account
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,6 +19,7 @@ def build_cohort(
     *,
     table: pl.DataFrame | None = None,
     rejects: Mapping[str, int] | None = None,
+    account: Account | None = None,
 ) -> Cohort:
     """Build the cohort of a study from an archive's ECGs and the registers or labels named in the settings.
 
@@ -26,9 +28,10 @@ def build_cohort(
     Args:
         settings: with their files resolved.
         ecgs: the usable ECGs of the archive: ecg_id, patient_id, recorded_at, age (years) and sex (1 = female)
-            of the header, source (path relative to the ingested folder).
+            of the header, source (path relative to the ingested folder); site and device where they are known.
         table: label table of a public set, as from `precordial.datasets.load_dataset`.
         rejects: reason → number of unusable ECGs, for the flow chart.
+        account: is told what was read from each table; a new one if none is given. It goes with the cohort.
 
     Raises:
         RegisterError: a table cannot be understood, or nothing is left.
@@ -41,15 +44,17 @@ def build_cohort(
     from precordial.cohort.from_labels import from_labels
     from precordial.cohort.from_registers import from_registers
 
+    account = account if account is not None else Account()
     chart = FlowChart()
     chart.archive(ecgs, dict(sorted((rejects or {}).items())))
     ecgs = ecgs.with_columns(
         pl.col("recorded_at").cast(pl.Datetime("us")).dt.truncate("1s"),
         pl.col("age").cast(pl.Float64),
         pl.col("sex").cast(pl.Float64),
+        *(pl.lit(None, pl.String).alias(name) for name in ("site", "device") if name not in ecgs.columns),
     )
     if isinstance(settings, RegistersSettings):
-        target, source = from_registers(settings, ecgs, chart)
+        target, source = from_registers(settings, ecgs, chart, account)
     else:
-        target, source = from_labels(settings, ecgs, table, chart)
-    return assemble(settings, target, source, chart)
+        target, source = from_labels(settings, ecgs, table, chart, account)
+    return assemble(settings, target, source, chart, account)

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def code_lists() -> dict[str, CodeList]:
         if not file.name.endswith(".toml"):
             continue
         data = tomllib.loads(file.read_text(encoding="utf8"))
-        codes = {key: tuple(data.pop(key, ())) for key in ("codes", "exclude", "procedures")}
-        one = CodeList(**data, **codes)
+        values: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
+        one = CodeList(**values)
         found[one.full_name] = one
     return found
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ _FILL: dict[str, Any] = {
 }
 _CHUNK = 100_000  # rows read at a time, so that their cells never stand in memory all at once
 _REBUILD = "build it: precordial cohort build STUDY.toml"
+_CHANGED = "the table is not the one that was saved (changed by hand, or half written)"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +207,11 @@ class Cohort:
             "archive": dict(archive or {}),
         }
         table = pl.DataFrame(
-            [pl.Series(name, values, nan_to_null=kind == "float") for name, kind, values in self._columns()]
+            [
+                # Polars does not know whole seconds.
+                pl.Series(name, values.astype("datetime64[ms]") if kind == "time" else values, nan_to_null=True)
+                for name, kind, values in self._columns()
+            ]
         )
         (folder / MANIFEST).unlink(missing_ok=True)
         # Written by Python and not by Polars: then a full disk is an OSError like any other.
@@ -226,24 +232,25 @@ class Cohort:
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        try:
-            columns = _read_columns(folder / TABLE, manifest["outcomes"])
-            flow = Flow.from_json(json.loads((folder / FLOW).read_bytes()))
-            account = json.loads((folder / ACCOUNT).read_bytes())
-        except FileNotFoundError as error:
-            raise RegisterError("there is no such file", file=error.filename, remedy=_REBUILD) from None
-        except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise RegisterError("the cohort cannot be read", file=folder, remedy=_REBUILD) from error
+        columns = _opened(folder / TABLE, lambda path: _read_columns(path, manifest["outcomes"]), _CHANGED)
+        flow = _opened(folder / FLOW, lambda path: Flow.from_json(json.loads(path.read_bytes())), "it cannot be read")
+        account = _opened(folder / ACCOUNT, lambda path: dict(json.loads(path.read_bytes())), "it cannot be read")
         labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
         events = {name: columns.pop(EVENT + name) for name in manifest["outcomes"]}
         cohort = cls(**columns, labels=labels, events=events, flow=flow, account=account, settings=manifest["settings"])
         if cohort.digest != manifest["digest"]:
-            raise RegisterError(
-                "the table is not the one that was saved (changed by hand, or half written)",
-                file=folder / TABLE,
-                remedy=_REBUILD,
-            )
+            raise RegisterError(_CHANGED, file=folder / TABLE, remedy=_REBUILD)
         return cohort
+
+
+def _opened(path: Path, read: Callable[[Path], T], problem: str) -> T:
+    """What is in a file of a cohort, or an error that names it."""
+    try:
+        return read(path)
+    except FileNotFoundError:
+        raise RegisterError("there is no such file", file=path, remedy=_REBUILD) from None
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise RegisterError(problem, file=path, remedy=_REBUILD) from error
 
 
 def _read_columns(path: Path, outcomes: Sequence[str]) -> dict[str, NDArray[Any]]:

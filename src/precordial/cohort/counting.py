@@ -97,7 +97,8 @@ class FlowChart:
             part = table.filter(pl.col("split") == split)
             reasons = {}
             if branch == "target":
-                reasons["with the outcome"] = int((part["label"] == 1).sum())
+                label = next(name for name in part.columns if name.startswith("label:"))
+                reasons["with the outcome"] = int((part[label] == 1).sum())
             for name in ("age", "sex"):
                 if name in part.columns:
                     reasons[f"without {name}"] = part[name].null_count()

@@ -5,22 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from precordial.cohort.code_lists import load_code_list
+from precordial.registers.settings import Strict, Words
 
-# TOML gives lists; only here are they taken for tuples.
-Words = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Day = Annotated[date, Field(strict=False)]  # a TOML date, or a text such as "2018-11-01"
 Position = Literal["any", "main"]
 PAPER_CODES = ("I21",)  # acute myocardial infarction
 PAPER_DAYS = 30
-
-
-class Strict(BaseModel):
-    """Frozen, strict, and no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Eligibility(Strict):

@@ -3,37 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
-from precordial.errors import RegisterError
-
 BIRTH_YEAR_DAYS = 365.25
 CONTACT_YEAR_DAYS = 365.125  # the authors' year
-
-
-def sex_from_text(
-    table: pl.DataFrame, *, female: Sequence[str], male: Sequence[str], file: Path, column: str
-) -> pl.DataFrame:
-    """The table with `sex` as a number: 1 = female, 0 = male, null = empty.
-
-    Raises:
-        RegisterError: a cell is neither.
-    """
-    words = {word.strip().lower(): 1.0 for word in female} | {word.strip().lower(): 0.0 for word in male}
-    text = table["sex"].str.to_lowercase()
-    sex = text.replace_strict(words, default=None, return_dtype=pl.Float64)
-    wrong = (text.is_not_null() & sex.is_null()).arg_true()
-    if len(wrong):
-        raise RegisterError(
-            "this is neither a word for female nor for male",
-            file=file,
-            row=int(table["row"][int(wrong[0])]),
-            column=column,
-            remedy="add it to cohort.female_values or cohort.male_values, or leave the cell empty",
-        )
-    return table.with_columns(sex.alias("sex"))
 
 
 def first_contacts(visits: pl.DataFrame) -> pl.DataFrame:

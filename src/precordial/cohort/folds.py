@@ -76,3 +76,8 @@ def in_fold(cohort: Cohort, fold: int) -> Cohort:
         rows = going & (split == name)
         order[rows] = np.unique(order[rows], return_inverse=True)[1]
     return replace(cohort, split=split, order=order)._rows(split != LEFT_OUT)
+
+
+def named_fold(cohort: Cohort, name: str) -> Cohort:
+    """The cohort as it is in the fold of this name, one of `fold_names`."""
+    return in_fold(cohort, fold_names(cohort).index(name))

@@ -2,90 +2,198 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 
+from precordial.cohort import eligibility
 from precordial.cohort import visits as steps
 from precordial.cohort.assemble import split_target
+from precordial.cohort.cohort import LABEL
 from precordial.cohort.counting import FlowChart
 from precordial.cohort.demographics import add_age_and_sex, first_contacts
-from precordial.cohort.read import read_diagnoses, read_patients, read_visits
+from precordial.cohort.outcomes import add_outcome, diagnosed
+from precordial.cohort.read import Registers, final_ids, read_registers
 from precordial.cohort.settings import RegistersSettings
 from precordial.errors import RegisterError
+from precordial.registers import Account
 
 
 def from_registers(
-    settings: RegistersSettings, ecgs: pl.DataFrame, chart: FlowChart
+    settings: RegistersSettings, ecgs: pl.DataFrame, chart: FlowChart, account: Account
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The target visits with split and label, and the source ECGs with split."""
-    register = read_visits(settings)
-    diagnoses = read_diagnoses(settings)
-    contacts = first_contacts(register)
-    register = register.drop("age", "sex")  # at the visit; those at the ECG come with the ECG
-
-    known = steps.identified_ecgs(ecgs)
-    chart.step("archive", "identified", "with patient and time", ecgs, known, "without patient or time")
-    usable = steps.merge_same_second_ecgs(known)
-    chart.step("archive", "merged", "one per patient and second", known, usable, "the same patient and second")
-    usable = add_age_and_sex(
-        usable, contacts, read_patients(settings), age_from=settings.age_from, sex_from=settings.sex_from
-    )
+    """The target visits with split and labels, and the source ECGs with split."""
+    registers = read_registers(settings, account)
+    usable = _usable_ecgs(settings, registers, ecgs, chart, account)
+    register = registers.visits.drop("age", "sex")  # at the visit; those at the ECG come with the ECG
 
     chart.start("target", "visits", "visits in the register", register)
-    complete = steps.complete_visits(register)
-    chart.step("target", "complete", "complete", register, complete, "id, patient, arrival or complaint missing")
+    complete = steps.complete_visits(register, complaint=settings.complaint is not None)
+    needed = "id, patient, arrival or complaint" if settings.complaint is not None else "id, patient or arrival"
+    chart.step("target", "complete", "complete", register, complete, f"{needed} missing")
     merged = steps.merge_same_second(complete)
     chart.step("target", "merged", "one per patient and second", complete, merged, "the same patient and second")
     _check_visit_ids(merged, settings)
-    chest_pain = steps.with_complaint(merged, settings.complaint)
-    chart.step("target", "complaint", "for chest pain", merged, chest_pain, "for another complaint")
-    if not len(chest_pain):
-        raise RegisterError(
-            "no visit has one of the complaints",
-            file=settings.visits.file,
-            column=settings.visits.columns.complaint,
-            key="cohort.complaint",
-            remedy="write the complaints as they stand in this column",
-        )
+    eligible = _eligible(settings, merged, registers, chart)
     indexed = steps.index_ecgs(
-        chest_pain,
+        eligible,
         usable,
         before_seconds=round(settings.before_hours * 3600),
         after_seconds=round(settings.after_hours * 3600),
         ends_belong=settings.window_ends == "closed",
     )
     window = f"{settings.before_hours:g} h before to {settings.after_hours:g} h after arrival"
-    chart.step("target", "index-ecg", "with an index ECG", chest_pain, indexed, f"without a usable ECG from {window}")
+    chart.step("target", "index-ecg", "with an index ECG", eligible, indexed, f"without a usable ECG from {window}")
     if not len(indexed):
         shared = register["patient_id"].drop_nulls().unique().is_in(usable["patient_id"].implode()).sum()
         raise RegisterError(
-            f"none of the {len(chest_pain)} visits has an index ECG",
-            file=settings.visits.file,
+            f"none of the {len(eligible)} visits has an index ECG",
+            file=settings.visits.where,
             remedy=f"{shared} patients of the register have ECGs in the archive: check the patient ids and the times",
         )
     visits = steps.one_visit_per_ecg(indexed, lowest_visit_id=settings.shared_ecg == "lowest-visit-id")
     chart.step("target", "one-visit-per-ecg", "each ECG once", indexed, visits, "their ECG serves another visit")
-    visits = visits.with_columns(
-        (pl.col("arrival") + pl.duration(seconds=round(settings.after_hours * 3600))).alias("prediction_time")
-    )
-    outcomes = steps.outcome_diagnoses(
-        diagnoses.drop_nulls(["patient_id", "code", "date"]), settings.outcome_codes, settings.diagnoses.registers
-    )
-    visits = steps.outcome(visits, outcomes, days=settings.outcome_days)
-    visits = visits.join(usable.select("ecg_id", "age", "sex", "age_source", "sex_source"), on="ecg_id", how="left")
+    visits = _with_ecg(settings, visits, usable)
+    visits = _eligible_with_ecg(settings, visits, chart)
+    visits = _with_outcomes(settings, visits, registers, chart)
     visits = split_target(settings, visits, "arrival", chart)
+    return visits, _source(usable, register, eligible, visits, chart)
 
-    return visits, _source(usable, register, chest_pain, visits, chart)
+
+def _usable_ecgs(
+    settings: RegistersSettings, registers: Registers, ecgs: pl.DataFrame, chart: FlowChart, account: Account
+) -> pl.DataFrame:
+    """The ECGs whose patient and time are known, one per patient and second, with the registers' age and sex."""
+    own = final_ids(ecgs, registers.ids, account, "ECGs", "recorded_at")
+    if registers.ids is not None:
+        chart.step("archive", "ids", "with a valid patient id", ecgs, own, "patient id not valid at their time")
+    known = steps.identified_ecgs(own)
+    chart.step("archive", "identified", "with patient and time", own, known, "without patient or time")
+    usable = steps.merge_same_second_ecgs(known)
+    chart.step("archive", "merged", "one per patient and second", known, usable, "the same patient and second")
+    contacts = first_contacts(registers.visits)
+    return add_age_and_sex(usable, contacts, registers.patients, age_from=settings.age_from, sex_from=settings.sex_from)
+
+
+def _eligible(
+    settings: RegistersSettings, visits: pl.DataFrame, registers: Registers, chart: FlowChart
+) -> pl.DataFrame:
+    """The visits that fulfil every criterion that needs no ECG, each a step of the flow chart."""
+    asked = settings.eligibility
+
+    def step(key: str, text: str, why: str, after: pl.DataFrame) -> None:
+        nonlocal visits
+        chart.step("target", key, text, visits, after, why)
+        visits = after
+
+    if asked.sites is not None:
+        step("sites", "at the sites of the study", "at another site", eligibility.at_sites(visits, asked.sites))
+    if asked.first_day is not None or asked.last_day is not None:
+        inside = eligibility.in_period(visits, asked.first_day, asked.last_day)
+        step("period", f"within the period{_period(settings)}", "outside the period", inside)
+    if settings.complaint is not None:
+        contains = settings.complaint_match == "contains"
+        found = eligibility.with_complaint(visits, settings.complaint, contains=contains)
+        step("complaint", "for chest pain", "for another complaint", found)
+        if not len(found):
+            raise RegisterError(
+                "no visit has one of the complaints",
+                file=settings.visits.where,
+                column=settings.visits.columns.complaint,
+                key="cohort.complaint",
+                remedy="write the complaints as they stand in this column",
+            )
+    if asked.washout_days is not None:
+        sources = registers.outcomes
+        earlier = diagnosed(sources.diagnoses, settings.washout_codes, registers=sources.registers)
+        kept = eligibility.washed_out(visits, earlier, asked.washout_days)
+        step("washout", "without an earlier infarction", f"had one within {asked.washout_days} days before", kept)
+    if asked.visits == "first":
+        step("first", "the patient's first", "later visits", eligibility.first_of_patient(visits))
+    if not len(visits):
+        raise RegisterError(
+            "no visit is eligible",
+            file=settings.visits.where,
+            key="cohort.eligibility",
+            remedy="precordial cohort check says what stands in the registers",
+        )
+    return visits
+
+
+def _period(settings: RegistersSettings) -> str:
+    asked = settings.eligibility
+    first = f" from {asked.first_day}" if asked.first_day else ""
+    return first + (f" to {asked.last_day}" if asked.last_day else "")
+
+
+def _with_ecg(settings: RegistersSettings, visits: pl.DataFrame, usable: pl.DataFrame) -> pl.DataFrame:
+    """The visits with what is known of their index ECG, and the time of prediction."""
+    about = usable.select(
+        "ecg_id",
+        "age",
+        "sex",
+        "age_source",
+        "sex_source",
+        "device",
+        pl.col("site").alias("ecg_site"),
+    )
+    return (
+        visits.join(about, on="ecg_id", how="left")
+        .with_columns(
+            (pl.col("arrival") + pl.duration(seconds=round(settings.after_hours * 3600))).alias("prediction_time"),
+            pl.coalesce("site", "ecg_site").alias("site"),
+        )
+        .drop("ecg_site")
+    )
+
+
+def _eligible_with_ecg(settings: RegistersSettings, visits: pl.DataFrame, chart: FlowChart) -> pl.DataFrame:
+    """The visits that fulfil the criteria for which the index ECG must be known."""
+    asked = settings.eligibility
+    if asked.min_age is not None or asked.max_age is not None:
+        aged = eligibility.of_age(visits, asked.min_age, asked.max_age)
+        low = "0" if asked.min_age is None else f"{asked.min_age:g}"
+        years = f"{low} years or older" if asked.max_age is None else f"{low} to {asked.max_age:g} years old"
+        chart.step("target", "age", years, visits, aged, "of another or unknown age")
+        visits = aged
+    if asked.visits == "first-with-ecg":
+        first = eligibility.first_of_patient(visits)
+        chart.step("target", "first", "the patient's first with an index ECG", visits, first, "later visits")
+        visits = first
+    return visits
+
+
+def _with_outcomes(
+    settings: RegistersSettings, visits: pl.DataFrame, registers: Registers, chart: FlowChart
+) -> pl.DataFrame:
+    """The visits with label and event of each outcome; those of which no label is known are left out."""
+    notes: Counter[str] = Counter()
+    for outcome in settings.outcomes:
+        visits = add_outcome(visits, outcome, registers.outcomes, settings.follow_up, notes)
+    labels = [LABEL + outcome.name for outcome in settings.outcomes]
+    known = visits.filter(~pl.all_horizontal(pl.col(labels).is_null()))
+    said = {words: count for words, count in notes.items() if count}
+    if said or len(known) < len(visits):
+        chart.step("target", "outcome", "with a known outcome", visits, known, "outcome unknown", reasons=said)
+    if not len(known):
+        raise RegisterError(
+            "no visit has a known outcome",
+            file=settings.diagnoses.where,
+            key="cohort.outcomes",
+            remedy="precordial cohort check says until when the registers reach",
+        )
+    return known
 
 
 def _source(
-    usable: pl.DataFrame, register: pl.DataFrame, chest_pain: pl.DataFrame, visits: pl.DataFrame, chart: FlowChart
+    usable: pl.DataFrame, register: pl.DataFrame, eligible: pl.DataFrame, visits: pl.DataFrame, chart: FlowChart
 ) -> pl.DataFrame:
     """The ECGs of registered patients without a target visit, those with chest pain and no index ECG among them."""
     chart.start("source", "ecgs", "usable ECGs", usable)
     in_register = steps.known_patients(usable, register)
     chart.step("source", "known", "of patients in the visit register", usable, in_register, "of unknown patients")
     source = steps.without_patients(in_register, visits)
-    left = chest_pain.join(visits.select("patient_id"), on="patient_id", how="anti").select("patient_id").unique()
+    left = eligible.join(visits.select("patient_id"), on="patient_id", how="anti").select("patient_id").unique()
     staying = source.join(left, on="patient_id", how="semi")
     chart.step(
         "source",
@@ -99,7 +207,9 @@ def _source(
             "ECGs of theirs": len(staying),
         },
     )
-    return source.with_columns(pl.col("recorded_at").alias("prediction_time"))
+    return source.with_columns(
+        pl.col("recorded_at").alias("prediction_time"), pl.lit(None, pl.Datetime("us")).alias("arrival")
+    )
 
 
 def _check_visit_ids(visits: pl.DataFrame, settings: RegistersSettings) -> None:
@@ -107,7 +217,7 @@ def _check_visit_ids(visits: pl.DataFrame, settings: RegistersSettings) -> None:
     if rows:
         raise RegisterError(
             f"the visit id also stands in row {rows[0]}, with another patient or arrival",
-            file=settings.visits.file,
+            file=settings.visits.where,
             row=rows[1],
             column=settings.visits.columns.visit_id,
             remedy="give each visit its own id",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import polars as pl
@@ -11,16 +12,32 @@ import polars as pl
 from precordial.cohort.splits import draw
 from precordial.errors import RegisterError
 
+# The columns of a public set's table that are no labels; nor are those that begin with FILE.
+NOT_LABELS = frozenset(
+    {"row", "file", "patient_id", "recorded_at", "age", "age_above_89", "sex", "site", "device", "fold"}
+)
+FILE = "file_"
+_BETWEEN = re.compile(r"/|#(?=[^/#]*$)")
 _SUFFIX = re.compile(r"(\.[A-Za-z]{2,4})+$")
 
 
-def file_parts(path: str) -> tuple[str, ...]:
-    """The components of an ECG's path, without its suffixes.
+def label_names(columns: Iterable[str]) -> list[str]:
+    """The labels among the columns of a public set's table.
 
-    >>> file_parts("records100/00000/00001_lr.hea"), file_parts("E1.hea.orig")
-    (('records100', '00000', '00001_lr'), ('E1',))
+    >>> label_names(["row", "file", "file_hr", "patient_id", "fold", "MI", "statement:NDT"])
+    ['MI', 'statement:NDT']
     """
-    return tuple(part for part in _SUFFIX.sub("", path.replace("\\", "/")).split("/") if part not in ("", "."))
+    return [name for name in columns if name not in NOT_LABELS and not name.startswith(FILE)]
+
+
+def file_parts(path: str) -> tuple[str, ...]:
+    """The components of an ECG's path, without its suffixes; of one of a file's several ECGs its name is the last.
+
+    >>> file_parts("records100/00000/00001_lr.hea"), file_parts("E1.hea.orig"), file_parts("exams_part0.hdf5#1169160")
+    (('records100', '00000', '00001_lr'), ('E1',), ('exams_part0.hdf5', '1169160'))
+    """
+    parts = _BETWEEN.split(_SUFFIX.sub("", path.replace("\\", "/")))
+    return tuple(part for part in parts if part not in ("", "."))
 
 
 def key_length(paths: Iterable[str]) -> int | None:
@@ -56,7 +73,7 @@ def join_by_file(table: pl.DataFrame, ecgs: pl.DataFrame, *, file: Path | None =
             file=file,
             remedy="ingest the folder above both, or join by ecg_id",
         )
-    names = [name for name in table.columns if name == "file" or name.startswith("file_")]
+    names = [name for name in table.columns if name == "file" or name.startswith(FILE)]
     for name in names:
         own = key_length(table[name].drop_nulls().unique().to_list())
         length = max(length, own or 1)
@@ -99,53 +116,45 @@ def _once(table: pl.DataFrame, file: Path | None) -> pl.DataFrame:
 
 
 def complete_from_archive(table: pl.DataFrame, ecgs: pl.DataFrame) -> pl.DataFrame:
-    """Fill empty times, ages and sexes of the table from the archive, and note where each came from."""
-    header = ecgs.select(
-        "ecg_id",
-        pl.col("recorded_at").alias("header_time"),
-        pl.col("age").fill_nan(None).alias("header_age"),
-        pl.col("sex").fill_nan(None).alias("header_sex"),
+    """Fill empty times, ages, sexes, sites and devices from the archive, and note where age and sex came from."""
+    filled = ("recorded_at", "age", "sex", "site", "device")
+    header = ecgs.select("ecg_id", *(pl.col(name).alias(f"header_{name}") for name in filled)).with_columns(
+        pl.col("header_age", "header_sex").fill_nan(None)
     )
-    named = "age_above_89" in table.columns
-    above = pl.col("age_above_89").fill_null(False) if named else pl.lit(False)
-    age, sex = pl.col("age"), pl.col("sex")
-    header_age, header_sex = pl.col("header_age"), pl.col("header_sex")
+    above = pl.col("age_above_89").fill_null(False) if "age_above_89" in table.columns else pl.lit(False)
     return (
         table.join(header, on="ecg_id", how="left")
         .with_columns(
-            pl.when(age.is_not_null() & above)
-            .then(pl.lit("table-above-89"))
-            .when(age.is_not_null())
-            .then(pl.lit("table"))
-            .when(header_age.is_not_null())
-            .then(pl.lit("header"))
-            .otherwise(pl.lit(""))
-            .alias("age_source"),
-            pl.when(sex.is_not_null())
-            .then(pl.lit("table"))
-            .when(header_sex.is_not_null())
-            .then(pl.lit("header"))
-            .otherwise(pl.lit(""))
-            .alias("sex_source"),
+            _source("age", pl.when(above).then(pl.lit("table-above-89")).otherwise(pl.lit("table"))),
+            _source("sex", pl.lit("table")),
         )
-        .with_columns(
-            pl.coalesce("recorded_at", "header_time").alias("recorded_at"),
-            pl.coalesce("age", "header_age").alias("age"),
-            pl.coalesce("sex", "header_sex").alias("sex"),
-        )
+        .with_columns(pl.coalesce(name, f"header_{name}").alias(name) for name in filled)
+        .drop(f"header_{name}" for name in filled)
     )
 
 
-def target_patients(labelled: pl.DataFrame, *, controls_per_case: int | None, seed: int) -> set[str]:
-    """The patients who are target: all who have a labelled ECG; or cases and so many controls for each.
+def _source(name: str, table: pl.Expr) -> pl.Expr:
+    """Where a value comes from: the words for the table, "header", or nothing."""
+    header = pl.when(pl.col(f"header_{name}").is_not_null()).then(pl.lit("header")).otherwise(pl.lit(""))
+    return pl.when(pl.col(name).is_not_null()).then(table).otherwise(header).alias(f"{name}_source")
 
-    A case has at least one positive label; controls are drawn by seeded hash from the other patients.
+
+def target_patients(
+    labelled: pl.DataFrame, *, label: str, controls_per_case: int | None, share: Fraction | None, seed: int
+) -> set[str]:
+    """The patients who are target: all who have a labelled ECG, a share of them, or cases and so many controls each.
+
+    A case has at least one positive label; controls, as a share, are drawn by seeded hash.
 
     Args:
-        labelled: patient_id, label (0 or 1); ECGs without a label are not in it.
+        labelled: patient_id and labels; ECGs without any label are not in it.
+        label: the column that makes a case.
+        controls_per_case, share, seed: of the settings.
     """
     everyone = set(labelled["patient_id"].to_list())
+    if share is not None:
+        return draw(everyone, int(share * len(everyone)), seed=seed, purpose="target")
     if controls_per_case is None:
         return everyone
-    cases = set(labelled.filter(pl.col("label") == 1)["patient_id"].to_list())
+    cases = set(labelled.filter(pl.col(label) == 1)["patient_id"].to_list())
     return cases | draw(everyone - cases, controls_per_case * len(cases), seed=seed, purpose="controls")

@@ -2,132 +2,173 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import difflib
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
 
 import polars as pl
 
-from precordial.cohort.demographics import sex_from_text
-from precordial.cohort.settings import LabelsSettings, RegistersSettings, TableSettings
+from precordial.cohort.cohort import LABEL
+from precordial.cohort.labels import label_names
+from precordial.cohort.outcomes import Sources
+from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.errors import RegisterError, SettingsError
-from precordial.registers import Kind, read_table
+from precordial.registers import (
+    Account,
+    read_adjudicated,
+    read_deaths,
+    read_diagnoses,
+    read_id_key,
+    read_patients,
+    read_procedures,
+    read_visits,
+    translate_ids,
+)
+from precordial.registers.batches import Plan
+from precordial.registers.read import plan_of
+from precordial.registers.tables import read_plan
 
-TYPES: dict[str, Kind] = {
-    "arrival": "date",
-    "discharge": "date",
-    "date": "date",
-    "birth_date": "date",
-    "recorded_at": "date",
-    "age": "number",
-    "label": "number",
-}
-OLDEST = 125
-_EMPTY = {"date": pl.Datetime("us"), "number": pl.Float64(), "text": pl.String()}
-
-
-def read_visits(settings: RegistersSettings) -> pl.DataFrame:
-    """row, visit_id, patient_id, arrival, complaint, discharge, age (years), sex (1 = female)."""
-    return _with_sex(_read(settings.visits, "cohort.visits"), settings, settings.visits)
-
-
-def read_diagnoses(settings: RegistersSettings) -> pl.DataFrame:
-    """row, patient_id, code, date, register."""
-    return _read(settings.diagnoses, "cohort.diagnoses")
+SHOWN = 12  # labels of a public set that a message lists
+NO_PATIENTS = pl.DataFrame(
+    schema={"patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64, "left": pl.Datetime("us")}
+)
 
 
-def read_patients(settings: RegistersSettings) -> pl.DataFrame:
-    """row, patient_id, birth_date, sex (1 = female); one row per patient, none without a register.
+@dataclass
+class Registers:
+    """Every register of a cohort, with the patients' final ids.
 
-    Raises:
-        RegisterError: a patient stands in two rows that differ.
+    Attributes:
+        visits, patients: as from `precordial.registers`; without a register of patients it is empty.
+        outcomes: all that outcomes are made from.
+        ids: the key of patient ids, None if there is none.
     """
-    if settings.patients is None:
-        return pl.DataFrame(
-            schema={"row": pl.Int64, "patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64}
-        )
-    table = _read(settings.patients, "cohort.patients").drop_nulls("patient_id")
-    table = _with_sex(table, settings, settings.patients)
-    facts = ["patient_id", "birth_date", "sex"]
-    table = table.sort("row").unique(facts, keep="first", maintain_order=True)
-    twice = table.filter(pl.col("patient_id").is_duplicated()).sort("patient_id", "row")["row"].to_list()
-    if twice:
-        raise RegisterError(
-            f"the patient also stands in row {twice[0]}, with another birth date or sex",
-            file=settings.patients.file,
-            row=twice[1],
-            column=settings.patients.columns.patient_id,
-            remedy="keep the row that is right",
-        )
-    return table
+
+    visits: pl.DataFrame
+    patients: pl.DataFrame
+    outcomes: Sources
+    ids: pl.DataFrame | None
 
 
-def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None) -> pl.DataFrame:
-    """row, file (or ecg_id), patient_id, recorded_at, age, sex (1 = female), label (0, 1 or null).
+def read_registers(settings: RegistersSettings, account: Account) -> Registers:
+    """Read everything that the settings name.
 
     Args:
-        settings: their `table` is read; of a public set's table, `settings.label` is taken for the label.
+        settings: with their files resolved.
+        account: is told what was read, and what was dropped and why; decides whether the first problem ends it.
+
+    Raises:
+        RegisterError: a table cannot be understood.
+    """
+    words = {"female": settings.female_values, "male": settings.male_values}
+    ids = read_id_key(settings.ids, account) if settings.ids else None
+    codes = [code for outcome in settings.outcomes for code in outcome.all_codes]
+    codes += settings.washout_codes if settings.eligibility.washout_days else ()
+    visits = read_visits(settings.visits, account, **words)
+    diagnoses = read_diagnoses(settings.diagnoses, account, prefixes=codes)
+    patients = NO_PATIENTS
+    if settings.patients is not None:
+        patients = read_patients(settings.patients, account, **words)
+    outcomes = Sources(
+        final_ids(diagnoses, ids, account, "diagnoses", "date"),
+        registers=settings.diagnoses.registers,
+        covered=_last_day(account, "diagnoses"),
+    )
+    patients = _one_person_once(final_ids(patients, ids, account, "patients", None), settings, account)
+    outcomes.left = patients.select("patient_id", "left").drop_nulls()
+    visits = final_ids(visits, ids, account, "visits", "arrival")
+    if settings.procedures is not None:
+        operations = [code for outcome in settings.outcomes for code in outcome.all_procedures]
+        table = read_procedures(settings.procedures, account, prefixes=operations)
+        outcomes.procedures = final_ids(table, ids, account, "procedures", "date")
+    if settings.deaths is not None:
+        outcomes.deaths = final_ids(read_deaths(settings.deaths, account), ids, account, "deaths", "date")
+    if settings.adjudicated is not None:
+        table = final_ids(read_adjudicated(settings.adjudicated, account), ids, account, "adjudicated", "arrival")
+        outcomes.adjudicated = _by_visit(table, visits, settings)
+    return Registers(visits, patients, outcomes, ids)
+
+
+def final_ids(
+    table: pl.DataFrame, ids: pl.DataFrame | None, account: Account, name: str, date_column: str | None
+) -> pl.DataFrame:
+    """The rows with the patients' final ids, if there is a key; see `precordial.registers.translate_ids`."""
+    if ids is None:
+        return table
+    return translate_ids(table, ids, date_column=date_column, account=account, name=name)
+
+
+def _last_day(account: Account, table: str) -> date | None:
+    """The last day that stands in a register."""
+    days = account.table(table).dates.get("date")
+    return date.fromisoformat(days[1][:10]) if days else None
+
+
+def _one_person_once(patients: pl.DataFrame, settings: RegistersSettings, account: Account) -> pl.DataFrame:
+    """One row per person: of ids that were merged, what any of the rows knows; they must not differ."""
+    facts = ["birth_date", "sex"]
+    differ = patients.group_by("patient_id").agg(pl.col(facts).drop_nulls().n_unique(), pl.len())
+    wrong = differ.filter(pl.any_horizontal(pl.col(facts) > 1))
+    if len(wrong) and settings.patients is not None:
+        account.problem(
+            RegisterError(
+                f"{len(wrong)} persons whose ids the key merges have several birth dates or sexes",
+                file=settings.patients.where,
+                key="cohort.ids",
+                remedy="correct the key or the register of patients",
+            )
+        )
+    if not (differ["len"] > 1).any():
+        return patients
+    known = [pl.col(name).drop_nulls().first() for name in facts]
+    return patients.sort("row").group_by("patient_id").agg(pl.col("row").first(), *known, pl.col("left").max())
+
+
+def _by_visit(decided: pl.DataFrame, visits: pl.DataFrame, settings: RegistersSettings) -> pl.DataFrame:
+    """visit_id and the decided labels; visits that are named by patient and arrival are looked up."""
+    assert settings.adjudicated is not None
+    labels = list(settings.adjudicated.outcomes)
+    if settings.adjudicated.columns.visit_id is None:
+        named = visits.select("visit_id", "patient_id", "arrival").drop_nulls()
+        decided = decided.drop("visit_id", strict=False).join(named, on=["patient_id", "arrival"])
+    return decided.select("visit_id", *(pl.col(name).alias(LABEL + name) for name in labels))
+
+
+def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None, account: Account) -> pl.DataFrame:
+    """row, file (or ecg_id), patient_id, recorded_at, age, sex (1 = female), site, device, fold, and the labels.
+
+    Labels are columns "label:NAME" of 0, 1 or null.
+
+    Args:
+        settings: their `table` is read; of a public set's table, `settings.labels` are taken.
         table: a public set's table.
+        account: is told what was read.
 
     Raises:
         RegisterError: a label is neither 0 nor 1.
         SettingsError: the set has no such label.
     """
     if settings.table is not None:
-        rows = _read(settings.table, "cohort.table")
-        rows = _with_sex(rows, settings, settings.table)
-        file: Path | None = settings.table.file
-        column = settings.table.columns.label
+        plan = plan_of(settings.table, "table", female=settings.female_values, male=settings.male_values)
+        labels = {name: "outcome" for name in plan.columns if name.startswith(LABEL)}
+        rows = read_plan(Plan(**{**vars(plan), "kinds": {**plan.kinds, **labels}}), account)
         # Of the two ways to name an ECG, the one that was not chosen is an empty column.
-        rows = rows.drop("ecg_id" if settings.table.columns.file is not None else "file")
-    else:
-        if table is None:
-            raise ValueError("the settings name a public set: pass its table")
-        column = settings.label or ""
-        file = settings.folder
-        fixed = {"row", "file", "patient_id", "recorded_at", "age", "sex", "age_above_89"}
-        labels = [name for name in table.columns if name not in fixed and not name.startswith("file_")]
-        if column not in labels:
+        return rows.drop("ecg_id" if settings.table.columns.file is not None else "file")
+    if table is None or settings.labels is None:
+        raise ValueError("the settings name a public set: pass its table")
+    present = label_names(table.columns)
+    chosen: dict[str, None] = {}
+    for wanted in settings.labels:
+        found = [name for name in present if name == wanted] or [n for n in present if fnmatchcase(n, wanted)]
+        if not found:
+            near = difflib.get_close_matches(wanted, present, SHOWN, 0.3) or present[:SHOWN]
+            more = f" and {len(present) - len(near)} more" if len(near) < len(present) else ""
             raise SettingsError(
-                f"{settings.dataset} has no such label", key="cohort.label", remedy=f"choose one of {', '.join(labels)}"
+                f"{settings.dataset} has no label {wanted!r}",
+                key="cohort.labels",
+                remedy=f"choose of {', '.join(near)}{more}",
             )
-        rows = table.drop([name for name in labels if name != column]).rename({column: "label"})
-    wrong = (rows["label"].is_not_null() & ~rows["label"].is_in([0.0, 1.0])).arg_true()
-    if len(wrong):
-        raise RegisterError(
-            "a label must be 0, 1 or empty", file=file, row=int(rows["row"][int(wrong[0])]), column=column
-        )
-    return rows
-
-
-def _read(table: TableSettings, key: str) -> pl.DataFrame:
-    """Read a table; columns that the register does not have are there, empty."""
-    columns = table.columns.model_dump(by_alias=True)  # type: ignore[attr-defined]
-    mapped = {ours: theirs for ours, theirs in columns.items() if theirs is not None}
-    types = {name: TYPES.get(name, "text") for name in columns}
-    read = read_table(
-        table.file,
-        mapped,
-        types=types,
-        separator=table.separator,
-        encoding=table.encoding,
-        date_format=table.date_format,
-        key=f"{key}.columns",
-    )
-    outside = ~read["age"].is_between(0, OLDEST) if "age" in mapped else pl.Series([False])
-    wrong = outside.fill_null(False).arg_true()
-    if len(wrong):
-        raise RegisterError(
-            f"this is no age from 0 to {OLDEST} years",
-            file=table.file,
-            row=int(read["row"][int(wrong[0])]),
-            column=mapped["age"],
-            remedy="correct it or leave the cell empty; PTB-XL's 300 means above 89: write 90",
-        )
-    missing = [pl.lit(None, _EMPTY[kind]).alias(name) for name, kind in types.items() if name not in mapped]
-    return read.with_columns(missing)
-
-
-def _with_sex(table: pl.DataFrame, settings: RegistersSettings | LabelsSettings, file: TableSettings) -> pl.DataFrame:
-    column = file.columns.sex  # type: ignore[attr-defined]
-    return sex_from_text(
-        table, female=settings.female_values, male=settings.male_values, file=file.file, column=column or ""
-    )
+        chosen |= dict.fromkeys(found)
+    rest = [name for name in table.columns if name not in present]
+    return table.select(*rest, *(pl.col(name).alias(LABEL + name) for name in chosen))

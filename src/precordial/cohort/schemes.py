@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from precordial.cohort.definitions import Day, Strict, Words
+from precordial.cohort.definitions import Day
+from precordial.registers.settings import Strict, Words
 
 Values = Annotated[tuple[str, ...], Field(strict=False)]
 

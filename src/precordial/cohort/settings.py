@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -22,8 +20,22 @@ from pydantic import (
     model_validator,
 )
 
+from precordial.cohort.cohort import LABEL
 from precordial.cohort.definitions import PAPER_OUTCOMES, Eligibility, FollowUp, Outcome
 from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit, SplitSettings
+from precordial.registers.settings import (
+    Adjudicated,
+    Deaths,
+    Diagnoses,
+    Ecgs,
+    IdKey,
+    Patients,
+    Procedures,
+    Strict,
+    TableSettings,
+    Visits,
+    Words,
+)
 
 AgeSource = Literal["birth-date", "first-contact", "header"]
 SexSource = Literal["register", "header"]
@@ -65,129 +77,9 @@ Share = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}], "description": "share of the patients"}),
 ]
-# TOML gives lists and text; only here are they taken for tuples and paths.
-Words = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-FilePath = Annotated[Path, Field(strict=False)]
-Table = TypeVar("Table", bound="TableSettings")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class TableSettings(_Strict):
-    """A register extract: CSV, or Parquet by its suffix.
-
-    Attributes:
-        file: path, relative to the study file.
-        separator: between the cells of a CSV file.
-        encoding: of a CSV file.
-        date_format: strftime pattern of its dates; None: ISO 8601.
-    """
-
-    file: FilePath
-    separator: str = ","
-    encoding: str = "utf8"
-    date_format: str | None = None
-
-    def resolve(self, base: Path) -> Self:
-        """placeholder"""
-        return self.model_copy(update={"file": base / self.file})
-
-
-class VisitColumns(_Strict):
-    """Our names and the visit register's; None: the register has no such column."""
-
-    visit_id: str = "visit_id"
-    patient_id: str = "patient_id"
-    arrival: str = "arrival"
-    complaint: str = "complaint"
-    discharge: str | None = None
-    age: str | None = None
-    sex: str | None = None
-    site: str | None = None
-    fold: str | None = None
-
-
-class Visits(TableSettings):
-    """The register of emergency visits."""
-
-    columns: VisitColumns = VisitColumns()
-
-
-class DiagnosisColumns(_Strict):
-    """Our names and the diagnosis register's, one code a row; `date` is the day that counts (admission)."""
-
-    # `register` itself is taken by Python's abstract classes.
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
-
-    patient_id: str = "patient_id"
-    code: str = "code"
-    date: str = "date"
-    register_: str | None = Field(None, alias="register")
-
-
-class Diagnoses(TableSettings):
-    """The register of diagnoses, any position.
-
-    The paper takes the national inpatient register only: give a file that holds no other, or name it.
-
-    Attributes:
-        registers: values of `columns.register` that count; None: the file is one register.
-    """
-
-    columns: DiagnosisColumns = DiagnosisColumns()
-    registers: Words | None = None
-
-    @property
-    def has_positions(self) -> bool:
-        """placeholder"""
-        return False
-
-    @model_validator(mode="after")
-    def _registers_are_named(self) -> Self:
-        if self.registers is not None and self.columns.register_ is None:
-            raise ValueError("registers are named, but columns.register does not say in which column they stand")
-        if self.registers is None and self.columns.register_ is not None:
-            raise ValueError("columns.register is given, but registers does not say which of them count")
-        return self
-
-
-class PatientColumns(_Strict):
-    """Our names and the patient register's; None: the register has no such column."""
-
-    patient_id: str = "patient_id"
-    birth_date: str | None = None
-    sex: str | None = None
-
-
-class Patients(TableSettings):
-    """The register of patients, one row each."""
-
-    columns: PatientColumns = PatientColumns()
-
-
-class Deaths(TableSettings):
-    """placeholder"""
-
-
-class Procedures(TableSettings):
-    """placeholder"""
-
-
-class IdKey(TableSettings):
-    """placeholder"""
-
-
-class Ecgs(TableSettings):
-    """placeholder"""
-
-
-class Adjudicated(TableSettings):
-    """placeholder"""
-
-
-class LabelColumns(_Strict):
+class LabelColumns(Strict):
     """Our names and the label table's. Exactly one of `file` and `ecg_id` says which ECG a row is about.
 
     `recorded_at`, `age`, `sex`, `site` and `device` are the archive's (the file's header) where the table has no such
@@ -218,8 +110,13 @@ class LabelTable(TableSettings):
 
     columns: LabelColumns
 
+    def names(self) -> dict[str, Any]:
+        """As of every table; labels are "label:NAME", as in a cohort."""
+        names = super().names()
+        return names | {LABEL + name: name for name in names.pop("labels")}
 
-class _Common(_Strict):
+
+class _Common(Strict):
     seed: int = 0
     split: SplitSettings = PaperSplit()
     temporal_test: Share = Fraction(15, 100)
@@ -239,6 +136,13 @@ class _Common(_Strict):
         if self.temporal_test + self.random_test + self.validation >= 1:
             raise ValueError("temporal_test, random_test and validation leave nothing for training")
         return self
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether there is a temporal test, for which every example must have a time."""
+        if isinstance(self.split, ColumnSplit):
+            return bool(self.split.temporal_test)
+        return self.temporal_test > 0 or self.split.temporal_from is not None
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -326,9 +230,9 @@ class RegistersSettings(_Common):
                     "name position, or several code columns"
                 )
         if self.adjudicated is not None:
-            unknown = set(self.adjudicated.columns.outcomes) - set(names)
+            unknown = set(self.adjudicated.outcomes) - set(names)
             if unknown:
-                raise ValueError(f"adjudicated.columns.outcomes has {sorted(unknown)[0]!r}, which is no outcome")
+                raise ValueError(f"adjudicated.outcomes has {sorted(unknown)[0]!r}, which is no outcome")
         needs_site = isinstance(self.split, SiteSplit) or self.eligibility.sites is not None
         if needs_site and self.visits.columns.site is None:
             raise ValueError("sites are asked for, and visits.columns.site does not say where they stand")
@@ -341,10 +245,19 @@ class RegistersSettings(_Common):
         return self.model_copy(update={name: table.resolve(base) for name, table in self.tables.items()})
 
     @property
+    def washout_codes(self) -> tuple[str, ...]:
+        """Prefixes of the diagnoses of the wash-out."""
+        return self.eligibility.washout_codes or self.outcomes[0].all_codes
+
+    @property
     def tables(self) -> dict[str, TableSettings]:
         """The registers that are named, by their keys."""
         names = ("visits", "diagnoses", "patients", "deaths", "procedures", "ids", "ecgs", "adjudicated")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def files(self) -> list[Path]:
+        """Every file that the cohort is made from."""
+        return [path for table in self.tables.values() for path in table.all_paths()]
 
 
 class LabelsSettings(_Common):
@@ -393,6 +306,10 @@ class LabelsSettings(_Common):
                 "folder": base / self.folder if self.folder is not None else None,
             }
         )
+
+    def files(self) -> list[Path]:
+        """The files of the label table; a public set knows its own."""
+        return self.table.all_paths() if self.table else []
 
 
 CohortSettings = Annotated[RegistersSettings | LabelsSettings, Field(discriminator="kind")]

@@ -6,16 +6,14 @@ recorded_at. Times are local and in whole seconds. No step depends on the order 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from precordial.cohort.splits import OLDER_VISIT
 
 
-def complete_visits(visits: pl.DataFrame) -> pl.DataFrame:
-    """The rows that have all that a visit needs: visit id, patient id, arrival and complaint."""
-    return visits.drop_nulls(["visit_id", "patient_id", "arrival", "complaint"])
+def complete_visits(visits: pl.DataFrame, *, complaint: bool = True) -> pl.DataFrame:
+    """The rows that have all that a visit needs: visit id, patient id, arrival and, if asked for, complaint."""
+    return visits.drop_nulls(["visit_id", "patient_id", "arrival", *(["complaint"] if complaint else [])])
 
 
 def merge_same_second(visits: pl.DataFrame) -> pl.DataFrame:
@@ -23,16 +21,16 @@ def merge_same_second(visits: pl.DataFrame) -> pl.DataFrame:
 
     A visit without a discharge counts as the earliest; equal ones are decided by the lowest visit id.
     """
-    ids = _id_order("visit_id")
+    key = ["patient_id", "arrival"]
+    twice = visits.select(pl.struct(key).is_duplicated()).to_series()
+    if not twice.any():
+        return visits
+    ids = id_order("visit_id")
     backward = [False, False, True] + [False] * len(ids)
-    ordered = visits.sort("patient_id", "arrival", "discharge", *ids, descending=backward, nulls_last=True)
-    return ordered.unique(["patient_id", "arrival"], keep="first", maintain_order=True)
-
-
-def with_complaint(visits: pl.DataFrame, complaints: Sequence[str]) -> pl.DataFrame:
-    """The visits whose main complaint is one of these words, in upper or lower case."""
-    words = [word.strip().lower() for word in complaints]
-    return visits.filter(pl.col("complaint").str.to_lowercase().is_in(words))
+    ordered = visits.filter(twice).sort(*key, "discharge", *ids, descending=backward, nulls_last=True)
+    kept = ordered.unique(key, keep="first", maintain_order=True)
+    # Few visits stand twice: only they are sorted.
+    return pl.concat([visits.filter(~twice), kept])
 
 
 def identified_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
@@ -41,8 +39,13 @@ def identified_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
 
 
 def merge_same_second_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
-    """One ECG of those of a patient in the same second: the one with the smallest ecg_id."""
-    return ecgs.sort("ecg_id").unique(["patient_id", "recorded_at"], keep="first", maintain_order=True)
+    """One ECG of those of a patient in the same second: the one with the smallest ecg_id; those without a time stay."""
+    key = ["patient_id", "recorded_at"]
+    twice = ecgs.select(pl.struct(key).is_duplicated() & pl.col("recorded_at").is_not_null()).to_series()
+    if not twice.any():
+        return ecgs
+    kept = ecgs.filter(twice).sort("ecg_id").unique(key, keep="first", maintain_order=True)
+    return pl.concat([ecgs.filter(~twice), kept])
 
 
 def index_ecgs(
@@ -77,47 +80,9 @@ def one_visit_per_ecg(visits: pl.DataFrame, *, lowest_visit_id: bool = False) ->
 
     With `lowest_visit_id` (the authors' code) it is the lowest visit id instead, ids of digits as numbers.
     """
-    keys = _id_order("visit_id")
+    keys = id_order("visit_id")
     ordered = visits.sort(*([] if lowest_visit_id else ["arrival"]), *keys)
     return ordered.unique("ecg_id", keep="first", maintain_order=True)
-
-
-def outcome_diagnoses(
-    diagnoses: pl.DataFrame, prefixes: Sequence[str], registers: Sequence[str] | None
-) -> pl.DataFrame:
-    """The diagnoses that are the outcome: the code starts with one of the prefixes.
-
-    Codes are compared in upper case and without dots and blanks: "I21.0", "I210" and "i21.0" are one.
-    `registers` names the values of the register column that count.
-    """
-    code = _plain(pl.col("code"))
-    wanted = pl.any_horizontal(
-        code.str.starts_with(prefix.upper().replace(".", "").replace(" ", "")) for prefix in prefixes
-    )
-    if registers is not None:
-        wanted &= pl.col("register").is_in(list(registers))
-    return diagnoses.filter(wanted)
-
-
-def _plain(code: pl.Expr) -> pl.Expr:
-    return code.str.to_uppercase().str.replace_all(r"[.\s]", "")
-
-
-def outcome(visits: pl.DataFrame, diagnoses: pl.DataFrame, *, days: int) -> pl.DataFrame:
-    """The visits with `label`: 1 where a diagnosis of the patient is dated from the arrival's day to `days` after.
-
-    Days are whole calendar days, both ends included.
-    """
-    events = diagnoses.select("patient_id", pl.col("date").dt.date()).unique()
-    apart = (pl.col("date") - pl.col("arrival").dt.date()).dt.total_days()
-    positive = (
-        visits.select("visit_id", "patient_id", "arrival")
-        .join(events, on="patient_id")
-        .filter(apart.is_between(0, days))
-        .select("visit_id", pl.lit(1.0).alias("label"))
-        .unique()
-    )
-    return visits.join(positive, on="visit_id", how="left").with_columns(pl.col("label").fill_null(0.0))
 
 
 def drop_older_visits(visits: pl.DataFrame) -> pl.DataFrame:
@@ -135,7 +100,7 @@ def without_patients(ecgs: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame
     return ecgs.join(excluded.select("patient_id").unique(), on="patient_id", how="anti")
 
 
-def _id_order(column: str) -> list[pl.Expr]:
+def id_order(column: str) -> list[pl.Expr]:
     """Sort keys that order ids as `precordial.cohort.splits.id_key` does."""
     name = pl.col(column)
     digits = name.str.contains(r"^[0-9]+$")

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from precordial.archive.details import Details
-from precordial.datasets.ptbxl import DATABASE, HIDDEN_AGE, SHOWN_AGE
+from precordial.datasets.cinc import cinc_part, cinc_parts, cinc_patient, is_cinc
+from precordial.datasets.ptbxl import DATABASE, HIDDEN_AGE, SHOWN_AGE, ptbxl_patients
 from precordial.datasets.set_tables import (
     AS_PUBLISHED,
     Metadata,
@@ -29,19 +30,6 @@ from precordial.ecg import Flag, Sex
 from precordial.errors import RegisterError, SettingsError
 from precordial.formats.reader import parse_number, parse_sex, plausible_age
 
-# The folders of the Challenge's training set, one for each place that the recordings came from.
-CINC_PARTS = frozenset(
-    {
-        "chapman_shaoxing",
-        "cpsc_2018",
-        "cpsc_2018_extra",
-        "georgia",
-        "ningbo",
-        "ptb",
-        "ptb-xl",
-        "st_petersburg_incart",
-    }
-)
 PTBXL_SEX: dict[float | None, Sex] = {0.0: "male", 1.0: "female"}
 CODE15_SEX: dict[str | None, Sex] = {"True": "male", "False": "female"}  # column is_male
 LUDB_DEVICE = "Cardiovit AT-101"  # all of the set was recorded with it
@@ -160,35 +148,14 @@ def _mimic_people(path: Path) -> dict[str, tuple[Sex | None, float | None, float
 
 
 def _cinc(folder: Path, rate: int) -> Metadata:
-    if not any((base / part).is_dir() for base in (folder, folder / "training") for part in CINC_PARTS):
-        raise RegisterError(
-            "none of the Challenge's folders is here", file=folder, remedy="give the folder that holds training/"
-        )
-    patients: dict[str, str] | None = None
-    if (folder / DATABASE).is_file():
-        names = {"source": "ecg_id", "patient_id": "patient_id"}
-        table = read_set_table(folder / DATABASE, names, {})
-        patients = by_recording(table, folder / DATABASE, names, lambda row: plain_id(row["patient_id"]))
-    return Metadata(_is_cinc, partial(_find_cinc, patients=patients))
+    cinc_parts(folder)
+    return Metadata(is_cinc, partial(_find_cinc, patients=ptbxl_patients(folder)))
 
 
 def _find_cinc(source: str, patients: Mapping[str, str] | None) -> Details | None:
-    """Ages and sexes stand in the headers, patients nowhere; the headers' times are those of their conversion.
-
-    The record ``HR00017`` is number 17 of PTB-XL, whose own table, where it is there, knows the patient.
-    """
-    if not _is_cinc(source):
-        return None
-    path = PurePosixPath(source)
-    part = next(part for part in path.parts if part in CINC_PARTS)
-    patient: str | None = path.stem
-    if part == "ptb-xl" and patients is not None:
-        patient = patients.get(path.stem.removeprefix("HR").lstrip("0"))
-    return None if patient is None else Details(patient, site=part)
-
-
-def _is_cinc(path: str) -> bool:
-    return path.endswith(".hea") and not CINC_PARTS.isdisjoint(PurePosixPath(path).parts[:-1])
+    """Ages and sexes stand in the headers; the headers' times are those of their conversion."""
+    patient = cinc_patient(source, patients) if is_cinc(source) else None
+    return None if patient is None else Details(patient, site=cinc_part(source))
 
 
 def _record(source: str) -> str:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from precordial.datasets.set_tables import AS_PUBLISHED, by_recording, indicators, plain_id, read_set_table
 from precordial.errors import RegisterError
 
 if TYPE_CHECKING:
@@ -18,27 +19,26 @@ HIDDEN_AGE, SHOWN_AGE = 300.0, 90.0
 
 
 def ptbxl_table(folder: str | Path) -> pl.DataFrame:
-    """The recordings of PTB-XL with one label per diagnostic superclass.
+    """The recordings of PTB-XL with a label for each diagnostic superclass, subclass and SCP statement.
 
-    A recording has a superclass if any of its SCP statements belongs to it, whatever the likelihood: 0 there
-    means that the likelihood is unknown.
+    A recording has a label if any of its statements belongs to it, whatever the likelihood: 0 there means that the
+    likelihood is unknown.
 
     Args:
         folder: holds ptbxl_database.csv and scp_statements.csv.
 
     Returns:
-        As `precordial.datasets.load_dataset`: file is the 100 Hz recording, file_hr the 500 Hz one; the labels
-        are NORM, MI, STTC, CD and HYP.
+        As `precordial.datasets.load_dataset`: file is the 100 Hz recording, file_hr the 500 Hz one; the labels are
+        NORM, MI, STTC, CD and HYP, then ``subclass:IMI`` and so on, then ``statement:NDT`` and so on, in the order of
+        scp_statements.csv; fold is the set's strat_fold, "1" to "10".
 
     Raises:
         RegisterError: a table is missing or cannot be understood.
     """
     import polars as pl
 
-    from precordial.registers import read_table
-
     path = Path(folder) / DATABASE
-    table = read_table(
+    table = read_set_table(
         path,
         {
             "file": "filename_lr",
@@ -47,35 +47,57 @@ def ptbxl_table(folder: str | Path) -> pl.DataFrame:
             "recorded_at": "recording_date",
             "age": "age",
             "sex": "sex",
+            "site": "site",
+            "device": "device",
+            "fold": "strat_fold",
             "statements": "scp_codes",
         },
-        types={"recorded_at": "date", "age": "number", "sex": "number"},
+        {"recorded_at": "date", "age": "number", "sex": "number"},
     )
-    classes = superclasses(Path(folder))
+    labels = statement_labels(Path(folder))
     found = [
-        {classes[code] for code in _codes(text, classes, path, row)}
+        {label for code in _codes(text, labels, path, row) for label in labels[code]}
         for row, text in table.select("row", "statements").iter_rows()
     ]
+    by_kind = dict.fromkeys(label for some in labels.values() for label in some)
+    subclasses, statements = (
+        [label for label in by_kind if label.startswith(kind)] for kind in ("subclass:", "statement:")
+    )
     above = pl.col("age") == HIDDEN_AGE
     return table.drop("statements").with_columns(
-        pl.col("patient_id").str.replace(r"\.0$", ""),
+        *(pl.col(name).str.replace(r"\.0$", "") for name in ("patient_id", "site", "fold")),
         pl.when(above).then(SHOWN_AGE).otherwise(pl.col("age")).alias("age"),
         above.fill_null(False).alias("age_above_89"),
-        *(pl.Series(name, [float(name in one) for one in found], pl.Float64) for name in SUPERCLASSES),
+        *indicators(found, [*SUPERCLASSES, *subclasses, *statements]),
     )
 
 
-def superclasses(folder: Path) -> dict[str, str]:
-    """SCP statement → its diagnostic superclass, "" for statements of form and rhythm."""
-    from precordial.registers import read_table
-
-    path = folder / STATEMENTS
+def statement_labels(folder: Path) -> dict[str, tuple[str, ...]]:
+    """SCP statement → the labels that it gives: itself, and its super- and subclass unless it is of form or rhythm."""
     # The first column, the statement itself, has no name.
-    table = read_table(path, {"code": "", "superclass": "diagnostic_class"})
-    return {code: superclass or "" for code, superclass in table.select("code", "superclass").iter_rows() if code}
+    names = {"code": "", "superclass": "diagnostic_class", "subclass": "diagnostic_subclass"}
+    rows = read_set_table(folder / STATEMENTS, names, {}).select("code", "superclass", "subclass").iter_rows()
+    return {
+        code: (f"statement:{code}", *filter(None, [superclass, subclass and f"subclass:{subclass}"]))
+        for code, superclass, subclass in rows
+        if code
+    }
 
 
-def _codes(text: str | None, classes: dict[str, str], path: Path, row: int) -> list[str]:
+def ptbxl_patients(folder: Path) -> dict[str, str] | None:
+    """Patient by the number of the recording, from PTB-XL's own table; None where that is not there.
+
+    Raises:
+        RegisterError: the table cannot be understood.
+    """
+    if not (folder / DATABASE).is_file():
+        return None
+    names = {"source": "ecg_id", "patient_id": "patient_id"}
+    table = read_set_table(folder / DATABASE, names, {})
+    return by_recording(table, folder / DATABASE, names, lambda row: plain_id(row["patient_id"]))
+
+
+def _codes(text: str | None, known: dict[str, tuple[str, ...]], path: Path, row: int) -> list[str]:
     """The SCP statements of one recording, written as a Python dict {statement: likelihood}."""
     try:
         codes = ast.literal_eval(text or "")
@@ -87,9 +109,9 @@ def _codes(text: str | None, classes: dict[str, str], path: Path, row: int) -> l
             file=path,
             row=row,
             column="scp_codes",
-            remedy="take the table as it was published",
+            remedy=AS_PUBLISHED,
         ) from None
-    unknown = [code for code in codes if code not in classes]
+    unknown = [code for code in codes if code not in known]
     if unknown:
         raise RegisterError(
             f"{STATEMENTS} does not know one of the SCP statements",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -90,6 +90,15 @@ def by_recording(
             )
         found[row["source"]] = details(row)
     return found
+
+
+def indicators(found: Sequence[Set[str] | None], names: Iterable[str]) -> list[pl.Series]:
+    """A column of 0 and 1 for each name: whether it is among what was found; null where nothing is known of a row."""
+    import polars as pl
+
+    return [
+        pl.Series(name, [None if one is None else float(name in one) for one in found], pl.Float64) for name in names
+    ]
 
 
 def plain_id(cell: str) -> str:

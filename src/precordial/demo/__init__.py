@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -107,11 +107,8 @@ def limit_rows(study: Study, cohort: Cohort, truth: str | Path) -> list[Row]:
 
     scores = score_target(cohort, "limit", best, ("random_test", "temporal_test"))
     results = evaluate(scores, **bootstrap_options(study))
-    return [
-        replace(row, target=study.label)
-        for row in result_rows(results, run="limit", kind="limit", target_fraction=1.0)
-        if row.metric == "auc"
-    ]
+    rows = result_rows(results, run="limit", kind="limit", target_fraction=1.0)
+    return [row for row in rows if row.metric == "auc"]
 
 
 def next_steps(study: Path, command: str) -> str:

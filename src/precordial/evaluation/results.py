@@ -20,15 +20,16 @@ class Row:
     """One result with all that tells which run it came from.
 
     Attributes:
-        run: id of the run; of the pre-trained one in a difference.
+        run: id of the run; of the pre-trained one in a difference; of the first fold's in a cross-validation.
         kind: "pretrain", "scratch", "finetune", "baseline" (logistic regression on age and sex), "limit" (the best
             possible reader of a synthetic hospital's ECGs), or "difference" (pre-trained − scratch, paired).
         model: the model's name; empty for a baseline or limit.
         pretraining: "none", "age", "sex", "age-sex": what a "pretrain" run learns, the others started from.
         source_fraction, target_fraction: of the patients trained on; None where that training is not part of the run.
         seed: of the run.
-        split: "validation", "random_test", "site_test", "temporal_test" or "combined_test".
-        target: "age", "sex", or the study's label.
+        split: "validation", "random_test", "site_test", "site_test:NAME" (one site of it), "temporal_test" or
+            "combined_test".
+        target: "age", "sex", or the name of an outcome.
         metric: "auc", "accuracy", "mae", "r2", or one of them with "_difference" behind.
         value, low, high, level, n, events, patients: see `Estimate`.
     """

@@ -41,6 +41,7 @@ from precordial.formats.wfdb_header import (
     content_lines,
     is_beside,
     looks_like_header,
+    parse_comments,
     parse_header,
 )
 from precordial.formats.wfdb_storage import BYTES, MISSING, Integers, stored, unpack
@@ -90,6 +91,15 @@ def read_wfdb(path: Path) -> Ecg:
         flags=flags,
         source="wfdb",
     )
+
+
+def read_comments(path: Path) -> dict[str, str]:
+    """The comments of a header, such as ``#Age: 82``, under lower-case keys; the rest may be damaged.
+
+    Raises:
+        UnusableEcg: the system does not let it be read, or it is no header by its size.
+    """
+    return parse_comments(_text(read_bytes(path, HEADER_LIMIT)))
 
 
 def data_files(path: Path) -> tuple[Path, ...]:

@@ -114,8 +114,13 @@ def parse_header(text: str, path: Path) -> Header:
         samples=samples or None,
         recorded_at=_moment(fields[1:]),
         channels=tuple(_channel(line, i, path) for i, line in enumerate(lines[1 : signals + 1], 1)),
-        comments={m[1].lower(): m[2].strip() for m in map(_COMMENT.match, text.split("\n")) if m},
+        comments=parse_comments(text),
     )
+
+
+def parse_comments(text: str) -> dict[str, str]:
+    """What a header's comments such as ``#Age: 82`` say, by their lower-case keys; of equal keys the last."""
+    return {m[1].lower(): m[2].strip() for m in map(_COMMENT.match, text.split("\n")) if m}
 
 
 def _moment(fields: list[str]) -> datetime | None:

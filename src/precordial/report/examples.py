@@ -18,7 +18,7 @@ from precordial.report.figures import WIDTH
 from precordial.report.runs import RunRecord
 from precordial.report.table import grouped
 
-TEST_SPLITS = ("random_test", "temporal_test")
+TEST_SPLITS = ("random_test", "site_test", "temporal_test")
 
 
 @dataclass(frozen=True, eq=False)

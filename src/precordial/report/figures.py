@@ -21,7 +21,7 @@ from precordial.report.tables import TESTS
 
 Floats = NDArray[np.float64]
 WIDTH = 9.4  # inches of a figure as wide as the page
-METRICS = {"age_mae": "MAE of age, years", "sex_auc": "AUC of sex", "label_auc": "AUC"}
+METRICS = {"age_mae": "MAE of age, years", "sex_auc": "AUC of sex"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,12 @@ def interval_figure(rows: Sequence[Row]) -> Figure:
 
 def training_figure(run: RunRecord) -> Figure:
     """Loss, and each metric of the validation set, by epoch; the best epoch is ringed."""
-    metrics = [key for key in METRICS if any(f"validation_{key}" in row for row in run.epochs)]
+    if run.row.kind == "pretrain":
+        shown = METRICS
+    else:  # of several outcomes, the mean
+        outcomes = run.settings["outcomes"]
+        shown = {f"{outcomes[0]}_auc": "AUC"} if len(outcomes) == 1 else {"auc": f"AUC, mean of {len(outcomes)}"}
+    metrics = [key for key in shown if any(f"validation_{key}" in row for row in run.epochs)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
     panels = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     epochs = [row["epoch"] for row in run.epochs]
@@ -139,7 +144,7 @@ def training_figure(run: RunRecord) -> Figure:
     panels[0].set_title("Loss", fontsize=8.5)
     for axes, key in zip(panels[1:], metrics, strict=True):
         line(axes, f"validation_{key}", "-", colour, "validation", True)
-        axes.set_title(f"Validation {METRICS[key]}", fontsize=8.5)
+        axes.set_title(f"Validation {shown[key]}", fontsize=8.5)
     for axes in panels:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

@@ -171,7 +171,8 @@ def _curves_of(rows: Sequence[Row], scores: dict[str, Predictions], split: str) 
         series = [row for row in rows if name_of(row) == name]
         for number, row in enumerate(series):
             table_ = scores[row.run]
-            part = table_.rows(np.isin(table_.split, TEST_SETS.get(split, (split,))) & ~np.isnan(table_.truth))
+            here = np.isin(table_.split, TEST_SETS.get(split, (split,))) & (table_.target == row.target)
+            part = table_.rows(here & ~np.isnan(table_.truth))
             if len(np.unique(part.truth)) < 2:
                 continue
             values = sorted(one.value for one in series)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from precordial.errors import PrecordialError
-from precordial.evaluation import Predictions, Row
+from precordial.evaluation import CROSS_VALIDATED, Predictions, Row
 from precordial.report.tables import MODELS, PRETRAINING, place
 
 # As `precordial.training` writes them; to import the names from there would load torch. A test compares them.
@@ -51,12 +51,13 @@ class RunRecord:
         }[self.row.kind]
 
     def predictions(self) -> Predictions:
-        """What it said about each ECG.
+        """What it said about each ECG; of a cross-validation, what all its folds said.
 
         Raises:
             PrecordialError: the file is missing or damaged.
         """
-        return Predictions.load(_there(self.folder / PREDICTIONS))
+        name = PREDICTIONS if self.settings.get("fold") is None else CROSS_VALIDATED
+        return Predictions.load(_there(self.folder / name))
 
 
 def read_runs(study_folder: Path, rows: Iterable[Row]) -> list[RunRecord]:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from precordial import __version__
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, named_fold
 from precordial.evaluation import Row
 from precordial.report.runs import RunRecord
 from precordial.report.table import Table, grouped
 from precordial.report.tables import MODELS, PRETRAINING, TESTS, ordered
 
-# The examples that a training can use are those with all labels of its task.
-TASKS = {"age": ("age",), "sex": ("sex",), "age-sex": ("age", "sex"), "label": ("label",)}
+# The examples that a pre-training can use are those with all labels of its task.
+TASKS = {"age": ("age",), "sex": ("sex",), "age-sex": ("age", "sex")}
 PACKAGES = ("torch", "numpy", "scipy", "polars", "matplotlib")
 
 
@@ -90,9 +90,14 @@ def table_trainings(runs: Sequence[RunRecord], cohort: Cohort, label: str) -> Ta
     lines = []
     for run in runs:
         settings = run.settings
-        part = cohort.select(role=settings["role"], split="train", fraction=settings["fraction"])
-        known = ~np.isnan([getattr(part, name) for name in TASKS[settings["task"]]]).any(axis=0)
-        events = grouped(int((part.label[known] == 1).sum())) if settings["role"] == "target" else ""
+        fold = settings.get("fold")
+        whole = cohort if fold is None else named_fold(cohort, fold)
+        part = whole.select(role=settings["role"], split="train", fraction=settings["fraction"])
+        if settings["role"] == "target":
+            labels = np.stack([part.labels[name] for name in settings["outcomes"]])
+            known, events = ~np.isnan(labels).all(axis=0), grouped(int((labels[0] == 1).sum()))
+        else:
+            known, events = ~np.isnan([getattr(part, name) for name in TASKS[settings["task"]]]).any(axis=0), ""
         lines.append(
             (
                 run.model,

@@ -12,7 +12,7 @@ from precordial.report.table import Table
 # The paper's names in the paper's order; anything else follows under its own name.
 MODELS = {"cnn-20k": "CNN-20k", "rn-900k": "RN-900k", "rn-7m": "RN-7M", "rn-33m": "RN-33M"}
 PRETRAINING = {"none": "No pre-training", "age": "Age", "sex": "Sex", "age-sex": "Age & Sex"}
-TESTS = {"random_test": "Random", "temporal_test": "Temporal", "combined_test": "Combined"}
+TESTS = {"random_test": "Random", "site_test": "Site", "temporal_test": "Temporal", "combined_test": "Combined"}
 METRICS = {"mae": "MAE", "r2": "r²", "auc": "AUC", "accuracy": "Accuracy"}
 DIGITS = {"mae": 2}  # 3 for the others
 TRAINED = ("scratch", "finetune")

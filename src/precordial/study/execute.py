@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
-from precordial import __version__
-from precordial.archive import Archive, ingest
-from precordial.archive.layout import REJECTS
-from precordial.cohort import Cohort, CohortSettings, LabelsSettings, LeakReport, build_cohort, find_leaks
-from precordial.cohort.cohort import TABLE
-from precordial.cohort.leakage import signing_key, verify_leakage, write_leakage
-from precordial.datasets import load_dataset
+from precordial.archive import Archive
+from precordial.cohort import Cohort
 from precordial.errors import SettingsError
 from precordial.evaluation import Row, write_results
-from precordial.files import hold_folder, write_atomic
+from precordial.files import hold_folder
+from precordial.study.cohorts import checked_cohort, ecg_source
 from precordial.study.plan import Plan, make_plan
 from precordial.study.results import collect_results
 from precordial.study.settings import Study
@@ -58,9 +52,15 @@ def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
     watcher = watcher or Watcher()
     lock = hold_folder(study.folder, "running this study")
     try:
-        archive = prepare_archive(study, watcher)
+        archive = ecg_source(study, watcher)
+        if not isinstance(archive, Archive):
+            raise SettingsError(
+                "the ECGs are a table, and trainings need their signals",
+                key="cohort.ecgs",
+                remedy="take the key away and name the archive or its sources under [archive]",
+            )
         cohort = checked_cohort(study, archive, watcher)
-        plan = make_plan(study, cohort.digest)
+        plan = make_plan(study, cohort.digest, cohort.outcomes)
         for number, run in enumerate(plan.runs, start=1):
             train_run(study, run, cohort, archive, watcher, number, len(plan.runs))
         watcher.note("results: bootstrap intervals")
@@ -69,149 +69,6 @@ def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
         return StudyOutcome(cohort, plan, results, study.folder)
     finally:
         lock.close()
-
-
-def prepare_archive(study: Study, watcher: Watcher) -> Archive:
-    """The study's archive, with every file of its sources in it."""
-    settings = study.archive
-    if settings.sources:
-        watcher.note(f"archive: {study.archive_path}")
-        summary = ingest(
-            settings.sources, study.archive_path, rate=settings.rate, rules=study.rules, progress=watcher.files
-        )
-        rejects = sum(summary.rejected.values())
-        watcher.note(
-            f"archive: {summary.total} ECGs, {summary.added} of them new, "
-            f"{summary.skipped} files known from before, {rejects} rejected now"
-            + (f", listed in {study.archive_path / REJECTS}" if rejects else "")
-        )
-    archive = Archive(study.archive_path)
-    if archive.rate != settings.rate:
-        raise SettingsError(
-            f"the archive holds ECGs at {archive.rate} Hz",
-            file=study.archive_path,
-            key="archive.rate",
-            remedy=f"set it to {archive.rate}, or give another archive",
-        )
-    if archive.manifest.rules != study.rules:
-        raise SettingsError(
-            f"files were taken into the archive by the rules '{archive.manifest.rules}', not '{study.rules}'",
-            file=study.archive_path,
-            key="rules",
-            remedy="ingest the files into another archive",
-        )
-    if len(archive) == 0:
-        raise SettingsError(
-            "the archive holds no usable ECG",
-            file=study.archive_path,
-            key="archive.sources",
-            remedy="precordial archive info says why each file was rejected",
-        )
-    return archive
-
-
-def prepare_cohort(study: Study, archive: Archive, watcher: Watcher) -> tuple[Cohort, LeakReport, bool]:
-    """The study's cohort: built, or loaded where the same settings, archive and register files built it before.
-
-    Returns:
-        The cohort, what it was now checked for, and whether it was built.
-    """
-    if study.cohort is None:
-        raise SettingsError(
-            "the study has no [cohort]", key="cohort", remedy="describe it: see docs/reference/study.md"
-        )
-    folder = study.folder / "cohort"
-    key = _cohort_key(study, archive)
-    key_file = folder / "built-from.json"
-    if key_file.exists() and json.loads(key_file.read_text()).get("key") == key:
-        cohort = Cohort.load(folder)
-        return cohort, find_leaks_in(study, archive, cohort), False
-    watcher.note("cohort: building")
-    table = None
-    if isinstance(study.cohort, LabelsSettings) and study.cohort.dataset and study.cohort.folder:
-        table = load_dataset(study.cohort.dataset, study.cohort.folder)
-    cohort = build_cohort(study.cohort, archive.table(), table=table, rejects=archive.reject_counts())
-    key_file.unlink(missing_ok=True)
-    cohort.save(folder, archive={"digest": archive.digest, "ecgs": len(archive), "rate": archive.rate})
-    report = seal_cohort(study, archive, find_leaks_in(study, archive, cohort))
-    write_atomic(key_file, json.dumps({"key": key}) + "\n")
-    return cohort, report, True
-
-
-def find_leaks_in(study: Study, archive: Archive, cohort: Cohort) -> LeakReport:
-    """What a study's cohort was checked for, against its archive."""
-    index = archive.index
-    return find_leaks(
-        cohort,
-        ecg_id=archive.ids,
-        recorded_at=index["recorded_at"],
-        waveform=index["waveform"],
-        file=study.folder / "cohort" / TABLE,
-    )
-
-
-def seal_cohort(study: Study, archive: Archive, report: LeakReport) -> LeakReport:
-    """Write the study's leakage.json, signed if there is a key for it."""
-    key = signing_key(keep_out=study.folder, create=True)
-    write_leakage(study.folder / "cohort", report, archive=archive.digest, key=key)
-    return report
-
-
-def verify_cohort(study: Study, archive: Archive, cohort: Cohort) -> LeakReport:
-    """Check a cohort again, and its leakage.json.
-
-    Raises:
-        LeakageError: there is a leak, or leakage.json does not hold.
-    """
-    report = find_leaks_in(study, archive, cohort)
-    _hold(study, archive, report)
-    return report
-
-
-def _hold(study: Study, archive: Archive, report: LeakReport) -> None:
-    key = signing_key(keep_out=study.folder)
-    verify_leakage(study.folder / "cohort", report, archive=archive.digest, key=key)
-
-
-def checked_cohort(study: Study, archive: Archive, watcher: Watcher, *, seal: bool = False) -> Cohort:
-    """The study's cohort, proven to have no leak, with a leakage.json that says so.
-
-    Args:
-        study, archive, watcher: of the study.
-        seal: write leakage.json in any case. Without, it is written when the cohort is built, and else must be there
-            and still hold.
-
-    Raises:
-        LeakageError: there is a leak, and the message lists the rows; or leakage.json does not hold any more.
-    """
-    cohort, report, built = prepare_cohort(study, archive, watcher)
-    if seal and not built:
-        seal_cohort(study, archive, report)
-    _hold(study, archive, report)
-    watcher.note(f"leakage guard: no leak in {len(cohort):,} rows")
-    return cohort
-
-
-def _cohort_key(study: Study, archive: Archive) -> str:
-    """Digest of all that a cohort follows from: settings, ECGs, and the tables by size and time."""
-    assert study.cohort is not None
-    parts = [__version__, study.cohort.model_dump_json(), archive.digest]
-    parts += [f"{name}={count}" for name, count in archive.reject_counts().items()]
-    files = _input_files(study.cohort)
-    for file in files:
-        if file.exists():
-            status = file.stat()
-            parts.append(f"{file} {status.st_size} {status.st_mtime_ns}")
-    return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _input_files(cohort: CohortSettings) -> list[Path]:
-    if isinstance(cohort, LabelsSettings):
-        if cohort.table:
-            return [cohort.table.file]
-        return sorted(cohort.folder.glob("*.csv")) if cohort.folder else []
-    tables = (cohort.visits, cohort.diagnoses, cohort.patients)
-    return [table.file for table in tables if table]
 
 
 def run_folder(study: Study, run: TrainingRun) -> Path:
@@ -229,5 +86,6 @@ def train_run(
         return
     watcher.run_begins(number, total, run)
     parent = run_folder(study, run.parent) / BEST if run.parent else None
-    train(run, cohort, archive, folder, parent=parent, device=study.training.device, progress=watcher.step)
+    device = study.training.device
+    train(run, cohort, archive, folder, parent=parent, device=device, progress=watcher.step, note=watcher.note)
     watcher.run_ends(run)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Any, Literal
 
+from precordial.cohort import CohortSettings, RegistersSettings
+from precordial.errors import SettingsError
 from precordial.study.settings import GridSettings, Study
-from precordial.training import RECIPES, Stage, TrainingRun, scratch_stages, source_stages, target_stages
+from precordial.training import RECIPES, TASKS, Stage, TrainingRun, scratch_stages, source_stages, target_stages
 from precordial.training.precision import choose_precision
 from precordial.training.recipes import Pretraining
 
@@ -29,33 +33,76 @@ class Plan:
         return sum(run.kind == kind for run in self.runs)
 
 
-def make_plan(study: Study, cohort_digest: str = "") -> Plan:
+def make_plan(study: Study, cohort_digest: str = "", outcomes: tuple[str, ...] | None = None) -> Plan:
     """List every training that a study needs.
 
     Args:
         study: the settings.
         cohort_digest: of the cohort that is trained on; run ids depend on it.
+        outcomes: of that cohort. Before it is built, None: those of the settings, patterns such as "statement:*" as
+            they stand there.
+
+    Raises:
+        SettingsError: a grid asks for an outcome that the cohort does not have.
     """
+    known = _outcomes(study.cohort) if outcomes is None else outcomes
+    chosen = [
+        _chosen(grid, known, f"grid.{number}.outcomes", built=outcomes is not None)
+        for number, grid in enumerate(study.grid)
+    ]
     runs: dict[str, TrainingRun] = {}
     for seed in study.seeds:
-        for grid in study.grid:
-            for run in _expand(study, grid, seed, cohort_digest):
+        for grid, names in zip(study.grid, chosen, strict=True):
+            for run in _expand(study, grid, seed, cohort_digest, names):
                 runs.setdefault(run.id, run)
     return Plan(tuple(sorted(runs.values(), key=lambda run: run.kind != "pretrain")))
 
 
-def _expand(study: Study, grid: GridSettings, seed: int, cohort: str) -> Iterable[TrainingRun]:
+def _outcomes(cohort: CohortSettings | None) -> tuple[str, ...]:
+    """Names of the outcomes, or patterns of names, as far as the settings tell."""
+    if cohort is None:
+        return ("label",)
+    if isinstance(cohort, RegistersSettings):
+        return tuple(outcome.name for outcome in cohort.outcomes)
+    return cohort.table.columns.labels if cohort.table else cohort.labels or ()
+
+
+def _chosen(grid: GridSettings, known: tuple[str, ...], key: str, *, built: bool) -> tuple[str, ...]:
+    """The known outcomes that a grid asks for, in their own order, so that equal trainings stay equal."""
+    if taken := TASKS.keys() & set(known):
+        raise SettingsError(
+            f"an outcome is called '{min(taken)}', which is a task of pre-training", key="cohort", remedy="rename it"
+        )
+    chosen: set[str] = set()
+    for wanted in grid.outcomes:
+        found = {wanted} & set(known) or {name for name in known if fnmatchcase(name, wanted)}
+        if not found and not built:  # a pattern of the settings that the cohort will resolve may hold it
+            found = {wanted for pattern in known if fnmatchcase(wanted, pattern)}
+        if not found:
+            near = difflib.get_close_matches(wanted, known, 1, 0.0)
+            remedy = f"the nearest is '{near[0]}'"
+            raise SettingsError(f"there is no outcome '{wanted}' in the cohort", key=key, remedy=remedy)
+        chosen |= found
+    return (*(name for name in known if name in chosen), *sorted(chosen - set(known)))
+
+
+def _expand(
+    study: Study, grid: GridSettings, seed: int, cohort: str, outcomes: tuple[str, ...]
+) -> Iterable[TrainingRun]:
+    def targets(model: str, parent: TrainingRun | None) -> Iterable[TrainingRun]:
+        for fraction in grid.target_fractions:
+            for fold in (study.cohort and study.cohort.folds) or (None,):
+                yield target_run(study, model, fraction, seed, cohort, parent, outcomes=outcomes, fold=fold)
+
     for model in grid.models:
         for pretraining in grid.pretraining:
             if pretraining == "none":
-                for fraction in grid.target_fractions:
-                    yield target_run(study, model, fraction, seed, cohort, None)
+                yield from targets(model, None)
                 continue
             for source_fraction in grid.source_fractions:
                 parent = source_run(study, model, pretraining, source_fraction, seed, cohort)
                 yield parent
-                for fraction in grid.target_fractions:
-                    yield target_run(study, model, fraction, seed, cohort, parent)
+                yield from targets(model, parent)
 
 
 def source_run(
@@ -67,27 +114,17 @@ def source_run(
 
 
 def target_run(
-    study: Study, model: str, fraction: str, seed: int, cohort: str, parent: TrainingRun | None
+    study: Study, model: str, fraction: str, seed: int, cohort: str, parent: TrainingRun | None, **what: Any
 ) -> TrainingRun:
-    """One training on the target: a fine-tuning of `parent`, or from scratch."""
-    authors = study.rules == "authors-code"
+    """One training on the target: a fine-tuning of `parent`, or from scratch; `what` are its outcomes and fold."""
+    about = {"role": "target", "task": "label", "fraction": fraction, **what}
     if parent is None:
         stages = _own_stages(study, model, "scratch") or scratch_stages(model)
-        return _run(study, model, seed, cohort, role="target", task="label", fraction=fraction, stages=stages)
+        return _run(study, model, seed, cohort, stages=stages, **about)
     pretraining: Pretraining = parent.pretraining
     stages = _own_stages(study, model, "target") or target_stages(model, pretraining, study.rules)
-    return _run(
-        study,
-        model,
-        seed,
-        cohort,
-        role="target",
-        task="label",
-        fraction=fraction,
-        stages=stages,
-        head="target-authors" if authors else "target",
-        parent=parent,
-    )
+    head = "target-authors" if study.rules == "authors-code" else "target"
+    return _run(study, model, seed, cohort, stages=stages, head=head, parent=parent, **about)
 
 
 def _own_stages(study: Study, model: str, which: Literal["source", "scratch", "target"]) -> tuple[Stage, ...] | None:

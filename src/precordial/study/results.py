@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from typing import Any
 from precordial import __version__
 from precordial.cohort import Cohort, age_sex_baseline
 from precordial.evaluation import (
+    CROSS_VALIDATED,
     Predictions,
     Result,
     Row,
     compare,
     evaluate,
+    pool_folds,
     read_results,
     result_rows,
     write_results,
@@ -29,7 +30,9 @@ from precordial.training.state import PREDICTIONS
 def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
     """Every metric of every finished training, the baselines, and the paired differences to training from scratch.
 
-    Each part is kept in the study's ``results`` folder, so that a study that has grown measures only what is new.
+    Trainings that differ in nothing but the fold are one: their rows have the id of the first, and their predictions
+    are put together in a file of its folder, see `precordial.evaluation.pool_folds`. Each part is kept in the study's
+    ``results`` folder, so that a study that has grown measures only what is new.
     """
     options = bootstrap_options(study)
 
@@ -41,22 +44,43 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan) -> list[Row]:
             write_results(path, result_rows(make(*tables, **options), **about))
         return read_results(path)
 
-    def scores(run: TrainingRun) -> Path:
-        return study.folder / "runs" / run.id / PREDICTIONS
-
+    runs = study.folder / "runs"
+    trained = {name for run in plan.runs for name in run.targets}
     rows: list[Row] = []
-    scratch = {(run.model, run.fraction, run.seed): run for run in plan.runs if run.kind == "scratch"}
+    groups: dict[str, list[TrainingRun]] = {}
     for run in plan.runs:
-        rows += once(run.id, evaluate, scores(run), **_about(run))
-        other = scratch.get((run.model, run.fraction, run.seed))
+        groups.setdefault(run.group, []).append(run)
+    scores = {group: _scores(runs, folds) for group, folds in groups.items()}
+    scratch = {_twin(folds[0]): group for group, folds in groups.items() if folds[0].kind == "scratch"}
+    for group, (run, *_) in groups.items():
+        rows += once(group, evaluate, scores[group], **_about(run))
+        other = scratch.get(_twin(run))
         if run.kind == "finetune" and other is not None:
             about = _about(run) | {"kind": "difference"}
-            rows += once(f"{run.id}-{other.id}", compare, scores(run), scores(other), **about)
+            rows += once(f"{group}-{other}", compare, scores[group], scores[other], **about)
     for fraction in sorted({run.fraction for run in plan.runs if run.role == "target"}, key=float):
         name = f"baseline-{cohort.digest[:12]}-{fraction}"
         about = {"run": "baseline", "kind": "baseline", "target_fraction": float(fraction)}
-        rows += once(name, evaluate, age_sex_baseline(cohort, fraction), **about)
-    return [replace(row, target=study.label) if row.target == "label" else row for row in rows]
+        baseline = once(name, evaluate, age_sex_baseline(cohort, fraction), **about)
+        rows += [row for row in baseline if row.target in trained]
+    return rows
+
+
+def _scores(runs: Path, folds: list[TrainingRun]) -> Path:
+    """The predictions of a run, or of all folds of a cross-validation, which are put together here."""
+    folder = runs / folds[0].id
+    if folds[0].fold is None:
+        return folder / PREDICTIONS
+    path = folder / CROSS_VALIDATED
+    if not path.exists():
+        tables = [Predictions.load(runs / run.id / PREDICTIONS) for run in folds]
+        pool_folds(tables, [str(run.fold) for run in folds]).save(path)
+    return path
+
+
+def _twin(run: TrainingRun) -> tuple[object, ...]:
+    """What a fine-tuned run and the one from scratch that it is compared with have in common."""
+    return run.model, run.fraction, run.seed, run.outcomes
 
 
 def bootstrap_options(study: Study) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class GridSettings(Settings):
         pretraining: "none" (from scratch), "age", "sex", "age-sex".
         source_fractions: shares of the source patients for pre-training.
         target_fractions: shares of the target's training patients; empty: pre-training only.
+        outcomes: of the cohort's outcomes those that a network learns, all in one; names, or patterns such as
+            "statement:*". By default all of them.
     """
 
     models: Tuple[ModelName] = Field(min_length=1)
@@ -90,6 +92,7 @@ class GridSettings(Settings):
     )
     source_fractions: Tuple[FractionText] = Field(("1",), min_length=1)
     target_fractions: Tuple[FractionText] = ("1",)
+    outcomes: Tuple[str] = Field(("*",), min_length=1)
 
 
 class StageLists(Settings):

@@ -33,9 +33,10 @@ def study_status(study: Study) -> list[RunStatus]:
     Before the cohort is built no training can have begun.
     """
     folder = study.folder / "cohort"
-    digest = Cohort.load(folder).digest if (folder / "built-from.json").exists() else ""
+    cohort = Cohort.load(folder) if (folder / "built-from.json").exists() else None
+    plan = make_plan(study) if cohort is None else make_plan(study, cohort.digest, cohort.outcomes)
     statuses = []
-    for run in make_plan(study, digest).runs:
+    for run in plan.runs:
         place = study.folder / "runs" / run.id
         metrics = place / METRICS
         epochs = len(metrics.read_text().splitlines()) if metrics.exists() else 0

@@ -12,24 +12,26 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from precordial import __version__
 from precordial.archive import Archive
-from precordial.cohort import Cohort
+from precordial.cohort import Cohort, named_fold
 from precordial.errors import ModelError, PrecordialError
 from precordial.evaluation import Predictions, measure
 from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model, make_card, save_model
 from precordial.training.loader import Examples, batches, split_batches
-from precordial.training.objectives import REGRESSED, example_losses, scores
+from precordial.training.objectives import REGRESSED, example_losses, outcome_losses, scores
 from precordial.training.precision import Precision, autocast
 from precordial.training.run import TrainingRun
 from precordial.training.stages import Stage, locate
 from precordial.training.state import BEST, DONE, PREDICTIONS, Progress, finish, load_state, remove_state, save_state
 
 EVALUATION_BATCH = 128
-TEST_SPLITS = {"source": ("validation",), "target": ("validation", "random_test", "temporal_test")}
+MEAN_AUC = "validation_auc"  # over the outcomes
+TEST_SPLITS = {"source": ("validation",), "target": ("validation", "random_test", "site_test", "temporal_test")}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def train(
     parent: str | Path | None = None,
     device: str = "auto",
     progress: Callable[[Step], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Predictions:
     """Train one run, or finish one that was interrupted, or return what a finished one predicted.
 
@@ -69,6 +72,7 @@ def train(
         parent: best model of ``run.parent``; needed when the run has one.
         device: "cpu", "cuda", or "auto": a GPU where there is one.
         progress: called after each step.
+        note: told what hinders no training and should be known: outcomes of which a set shows one value only.
 
     Returns:
         Predictions of the best epoch on validation and test sets.
@@ -84,9 +88,13 @@ def train(
     write_atomic(folder / "run.json", run.model_dump_json(indent=1) + "\n")
     place = torch.device(_device(device))
     torch.backends.cudnn.deterministic = True  # equal seeds, equal results, on a GPU too
+    if run.fold is not None:
+        cohort = named_fold(cohort, run.fold)
     training = examples_of(run, cohort.select(role=run.role, split="train", fraction=run.fraction), archive)
     validation = examples_of(run, cohort.select(role=run.role, split="validation"), archive)
-    _refuse_empty(run, training, validation)
+    for text in check_examples(run, training, validation):
+        if note:
+            note(text)
 
     torch.manual_seed(derive_seed(run.seed, "weights"))
     network = build_network(run, training, parent).to(place)
@@ -109,10 +117,22 @@ def train(
 
 
 def examples_of(run: TrainingRun, part: Cohort, archive: Archive) -> Examples:
-    """The examples of a part of the cohort that have all labels of the task."""
-    truth = np.stack([getattr(part, name) for name in run.targets], axis=1).astype(np.float32)
-    known = ~np.isnan(truth).any(axis=1)
-    return Examples(archive, archive.rows(part.ecg_id[known]), truth[known])
+    """The examples of a part of the cohort: on the source those with all labels of the task, on the target with any."""
+    truth = truth_of(run, part)
+    known = ~np.isnan(truth)
+    enough = known.any(axis=1) if run.task == "label" else known.all(axis=1)
+    return Examples(archive, archive.rows(part.ecg_id[enough]), truth[enough])
+
+
+def truth_of(run: TrainingRun, part: Cohort) -> NDArray[np.float32]:
+    """(n, targets) what a run is to predict, NaN where unknown."""
+    columns = [part.labels[name] if run.task == "label" else getattr(part, name) for name in run.targets]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def run_losses(run: TrainingRun, outputs: Tensor, truth: Tensor) -> Tensor:
+    """(batch,) loss of each example, by the run's task."""
+    return outcome_losses(outputs, truth) if run.task == "label" else example_losses(outputs, truth, run.targets)
 
 
 def build_network(run: TrainingRun, training: Examples, parent: str | Path | None) -> Network:
@@ -171,7 +191,7 @@ def _train_epoch(
         optimiser.zero_grad(set_to_none=True)
         with autocast(run.precision, place):
             outputs = network(inputs)
-        loss = example_losses(outputs, truth, run.targets).mean() + network.penalty()
+        loss = run_losses(run, outputs, truth).mean() + network.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         total += float(loss.detach()) * len(truth)
@@ -206,21 +226,31 @@ def forward(network: Network, examples: Examples, place: torch.device, precision
 
 
 def validate(run: TrainingRun, network: Network, validation: Examples, place: torch.device) -> dict[str, float]:
-    """Loss (penalty included) and metrics on the validation set."""
+    """Loss (penalty included) and metrics on the validation set.
+
+    A target without a metric there, an outcome that has one value only, is left out. Of several outcomes the mean AUC
+    is ``validation_auc``.
+    """
     outputs = forward(network, validation, place, run.precision)
     truth = torch.from_numpy(validation.truth)
     penalty = float(network.penalty().detach())
-    row = {"validation_loss": float(example_losses(outputs, truth, run.targets).mean()) + penalty}
+    row = {"validation_loss": float(run_losses(run, outputs, truth).mean()) + penalty}
+    score = scores(outputs, run.targets).numpy()
     for column, name in enumerate(run.targets):
-        score = scores(outputs, run.targets)[:, column].numpy()
         metric = "mae" if name in REGRESSED else "auc"
-        row[f"validation_{name}_{metric}"] = measure(metric, validation.truth[:, column], score)
+        known = ~np.isnan(validation.truth[:, column])
+        value = measure(metric, validation.truth[known, column], score[known, column])
+        if not np.isnan(value):
+            row[f"validation_{name}_{metric}"] = value
+    if run.task == "label" and len(run.outcomes) > 1:
+        row[MEAN_AUC] = float(np.mean([value for key, value in row.items() if key != "validation_loss"]))
     return row
 
 
 def keep_best(run: TrainingRun, network: Network, row: dict[str, Any], state: Progress, folder: Path) -> None:
     """Save the network if this epoch is the best: by validation loss on the source, validation AUC on the target."""
-    value = -row["validation_loss"] if run.role == "source" else row["validation_label_auc"]
+    auc = f"validation_{run.outcomes[0]}_auc" if len(run.outcomes) == 1 else MEAN_AUC
+    value = -row["validation_loss"] if run.role == "source" else row[auc]
     best = None if state.best is None else (-state.best if run.role == "source" else state.best)
     if best is not None and not value > best:
         return
@@ -236,11 +266,11 @@ def predict(run: TrainingRun, network: Network, cohort: Cohort, archive: Archive
         part = cohort.select(role=run.role, split=split)
         if len(part) == 0:
             continue
-        truth = np.stack([getattr(part, name) for name in run.targets], axis=1).astype(np.float32)
+        truth = truth_of(run, part)
         outputs = forward(network, Examples(archive, archive.rows(part.ecg_id), truth), place)
+        score = scores(outputs, run.targets).numpy()
         for column, target in enumerate(run.targets):
-            score = scores(outputs, run.targets)[:, column].numpy()
-            table = Predictions(run.id, part.ecg_id, part.patient_id, split, target, truth[:, column], score)
+            table = Predictions(run.id, part.ecg_id, part.patient_id, split, target, truth[:, column], score[:, column])
             parts.append(table.rows(~np.isnan(table.truth)))
     return Predictions.concatenate(parts)
 
@@ -267,17 +297,27 @@ def _device(wanted: str) -> str:
     return wanted
 
 
-def _refuse_empty(run: TrainingRun, training: Examples, validation: Examples) -> None:
+def check_examples(run: TrainingRun, training: Examples, validation: Examples) -> list[str]:
+    """What should be known about the two sets, as sentences.
+
+    Raises:
+        PrecordialError: a set without examples, or in which no outcome has both values.
+    """
+    notes, remedy = [], "take a larger fraction or a larger cohort"
     for name, examples in (("training", training), ("validation", validation)):
         if len(examples) < 2:
             raise PrecordialError(
-                f"{run.describe()}: the {name} set has {len(examples)} ECGs with a label",
-                remedy="take a larger fraction or a larger cohort",
+                f"{run.describe()}: the {name} set has {len(examples)} ECGs with a label", remedy=remedy
             )
-        binary = [k for k, target in enumerate(run.targets) if target not in REGRESSED]
-        for k in binary:
-            if len(np.unique(examples.truth[:, k])) < 2:
-                raise PrecordialError(
-                    f"{run.describe()}: all ECGs of the {name} set have the same {list(run.targets)[k]}",
-                    remedy="take a larger fraction or a larger cohort",
-                )
+        lone = [
+            target
+            for k, target in enumerate(run.targets)
+            if target not in REGRESSED and not {0.0, 1.0} <= set(examples.truth[:, k].tolist())
+        ]
+        some = ", ".join(lone[:3]) + (f" and {len(lone) - 3} more" if len(lone) > 3 else "")
+        if lone and (run.task != "label" or len(lone) == len(run.targets)):
+            raise PrecordialError(f"{run.describe()}: all ECGs of the {name} set have the same {some}", remedy=remedy)
+        if lone:
+            then = "nothing to learn there" if name == "training" else "no help in picking the best epoch"
+            notes.append(f"{run.describe()}: all ECGs of the {name} set have the same {some}; {then}")
+    return notes

@@ -33,6 +33,23 @@ def example_losses(outputs: Tensor, truth: Tensor, targets: Mapping[str, float])
     return total
 
 
+def outcome_losses(outputs: Tensor, truth: Tensor) -> Tensor:
+    """Loss of each example of the target: the mean cross-entropy of its known outcomes.
+
+    A mean and not a sum, so that many outcomes do not need another learning rate than one.
+
+    Args:
+        outputs: (batch, outcomes) logits.
+        truth: (batch, outcomes) 0 or 1, NaN where unknown; at least one of each example is known.
+
+    Returns:
+        (batch,) what is unknown has no part in it, nor in its gradient.
+    """
+    known = ~truth.isnan()
+    losses = binary_cross_entropy_with_logits(outputs.float(), truth.nan_to_num(), reduction="none")
+    return (losses * known).sum(dim=1) / known.sum(dim=1)
+
+
 def scores(outputs: Tensor, targets: Mapping[str, float]) -> Tensor:
     """(batch, targets): probabilities for binary targets, years for age."""
     columns = [

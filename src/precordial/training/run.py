@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
@@ -23,7 +23,10 @@ class TrainingRun(BaseModel):
         model: name in `precordial.models.MODELS`.
         rate: Hz of the archive.
         role: which part of the cohort it trains on. A source run is a pre-training.
-        task: "age", "sex" or "age-sex" on the source; "label" (the cohort's) on the target.
+        task: "age", "sex" or "age-sex" on the source; "label" (the cohort's outcomes) on the target.
+        outcomes: what a target run predicts, each by an output of its own.
+        fold: name of the fold whose test set no training of this run sees; None where the test set stays the same, and
+            on the source, whose patients are in no fold.
         fraction: share of the training patients.
         seed: decides initial weights, order of the batches, dropout and crops.
         stages: what is done, in order.
@@ -46,6 +49,8 @@ class TrainingRun(BaseModel):
     rate: int = 500
     role: Literal["source", "target"]
     task: Literal["age", "sex", "age-sex", "label"]
+    outcomes: tuple[str, ...] = Field(("label",), min_length=1)
+    fold: str | None = None
     fraction: str = "1"
     seed: int = 0
     stages: tuple[Stage, ...] = Field(min_length=1)
@@ -59,11 +64,30 @@ class TrainingRun(BaseModel):
     cohort: str = ""
     parent: TrainingRun | None = None
 
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.outcomes)) != len(self.outcomes):
+            raise ValueError("an outcome is named twice")
+        return self
+
     @property
     def id(self) -> str:
         """Digest of the whole description, ancestors included: 12 hex digits."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self._identity(), sort_keys=True)
         return blake2b(text.encode(), digest_size=6).hexdigest()
+
+    def _identity(self) -> dict[str, Any]:
+        """The description as plain values. What came later and says nothing here is left out: ids stay as they were."""
+        values = self.model_dump(mode="json", exclude={"parent"})
+        for name in ("outcomes", "fold"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del values[name]
+        return values | {"parent": self.parent and self.parent._identity()}
+
+    @property
+    def group(self) -> str:
+        """Id of the run without its fold: equal for the runs that are one cross-validation."""
+        return self.model_copy(update={"fold": None}).id
 
     @property
     def kind(self) -> Literal["pretrain", "scratch", "finetune"]:
@@ -92,7 +116,7 @@ class TrainingRun(BaseModel):
     @property
     def targets(self) -> dict[str, float]:
         """Its outputs in order, with their weights in the loss."""
-        return TASKS.get(self.task, {"label": 1.0})
+        return TASKS.get(self.task) or dict.fromkeys(self.outcomes, 1.0)
 
     @property
     def lineage(self) -> tuple[str, ...]:
@@ -100,11 +124,13 @@ class TrainingRun(BaseModel):
         return (*(self.parent.lineage if self.parent else ()), self.id)
 
     def describe(self) -> str:
-        """A line for people, such as ``rn-900k, fine-tuned from age-sex, fraction 1, seed 0``."""
+        """A line for people, such as ``rn-900k, from scratch on AMI, target fraction 1, seed 0, fold 2``."""
+        of = self.outcomes[0] if len(self.outcomes) == 1 else f"{len(self.outcomes)} outcomes"
         what = {
             "pretrain": f"pre-training on {self.task}, source fraction {self.fraction}",
-            "scratch": f"from scratch, target fraction {self.fraction}",
-            "finetune": f"fine-tuning from {self.pretraining} (source fraction {self.source_fraction}), "
+            "scratch": f"from scratch on {of}, target fraction {self.fraction}",
+            "finetune": f"fine-tuning on {of} from {self.pretraining} (source fraction {self.source_fraction}), "
             f"target fraction {self.fraction}",
         }[self.kind]
-        return f"{self.model}, {what}, seed {self.seed}"
+        fold = f", fold {self.fold}" if self.fold is not None else ""
+        return f"{self.model}, {what}, seed {self.seed}{fold}"
