@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clean_cohorts import DAY, SCHEMES, START, Archive, clean_cohort
 from precordial.cohort import Cohort, check_leaks, find_leaks
-from precordial.cohort.leaks import RULES
+from precordial.cohort.leaks import RULES, number_texts
 from precordial.errors import ArchiveError, LeakageError
 
 schemes = st.sampled_from(list(SCHEMES))
@@ -300,6 +300,17 @@ def test_an_ecg_that_is_not_in_the_archive() -> None:
     here = archive[0] != cohort.ecg_id[3]
     with pytest.raises(ArchiveError, match=r"does not have the ECGs of row 5 \(ECG"):
         check_leaks(cohort, *(values[here] for values in archive))  # type: ignore[arg-type]
+
+
+@given(st.lists(st.text("ab0é", max_size=5)), st.booleans())
+def test_numbers_of_texts(texts: list[str], collide: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if collide:  # as if all texts had one hash
+            patch.setattr("precordial.cohort.leaks._hashes", lambda texts: np.zeros(len(texts), np.uint64))
+        numbers = number_texts(np.array(texts, np.str_)).tolist()
+    assert len(numbers) == len(texts)
+    assert len(set(numbers)) == len(set(texts)) == len(set(zip(numbers, texts, strict=True)))
+    assert set(numbers) == set(range(len(set(texts))))
 
 
 def test_an_empty_cohort_has_no_leak() -> None:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from precordial.cohort.cohort import Cohort, in_fraction
 from precordial.cohort.definitions import Outcome
 from precordial.cohort.folds import LEFT_OUT, fold_names, fold_splits
-from precordial.cohort.splits import FOLD, SITE_TEST, SOURCE_SPLITS, TARGET_SPLITS, codes_of
+from precordial.cohort.splits import FOLD, SITE_TEST, SOURCE_SPLITS, TARGET_SPLITS
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
+_AT_ONCE = 1 << 13  # rows that a processor's cache holds
 FRACTIONS = ("1/50", "1/10", "1/2")
 
 
@@ -39,7 +40,7 @@ class Evidence:
     @cached_property
     def patient(self) -> Numbers:
         """(n,) number of each row's patient."""
-        return codes_of(self.cohort.patient_id)[0]
+        return number_texts(self.cohort.patient_id)
 
     @cached_property
     def target(self) -> Mask:
@@ -49,9 +50,13 @@ class Evidence:
     @cached_property
     def place(self) -> Numbers:
         """(n,) number of each row's role and split."""
-        role, _ = codes_of(self.cohort.role)
-        split, splits = codes_of(self.cohort.split)
-        return role * len(splits) + split
+        role, split = number_texts(self.cohort.role), number_texts(self.cohort.split)
+        return role * (int(split.max(initial=0)) + 1) + split
+
+    @cached_property
+    def ecg_apart(self) -> Mask:
+        """(n,) whether each row's ECG is in two places."""
+        return _apart(self, self.ecg)
 
     @cached_property
     def folds(self) -> list[tuple[Numbers, NDArray[np.str_]]]:
@@ -79,11 +84,41 @@ class Evidence:
 Check = Callable[[Evidence], tuple[Mask, Mask]]
 
 
+def number_texts(texts: NDArray[np.str_]) -> Numbers:
+    """Numbers from 0 that are equal where texts are equal; on millions far faster than sorting the texts.
+
+    Texts are put together by hashes of 64 bits, and then compared themselves.
+    """
+    if len(texts) == 0 or texts.dtype.itemsize == 0:
+        return np.zeros(len(texts), np.int64)
+    hashes = _hashes(texts)
+    order = np.argsort(hashes)
+    first = np.concatenate([[True], hashes[order[1:]] != hashes[order[:-1]]])
+    number = np.empty(len(texts), np.int64)
+    number[order] = np.cumsum(first) - 1
+    if (texts[order[first]][number] != texts).any():  # two texts of one hash
+        return np.unique(texts, return_inverse=True)[1].astype(np.int64)
+    return number
+
+
+def _hashes(texts: NDArray[np.str_]) -> NDArray[np.uint64]:
+    pairs = texts.dtype.itemsize % 8 == 0
+    letters = np.ascontiguousarray(texts).view(np.uint64 if pairs else np.uint32).reshape(len(texts), -1)
+    mixed = np.zeros(len(texts), np.uint64)
+    for start in range(0, len(texts), _AT_ONCE):
+        part = mixed[start : start + _AT_ONCE]
+        for column in letters[start : start + _AT_ONCE].T:
+            part ^= column
+            part *= np.uint64(0x9E3779B97F4A7C15)
+            part ^= part >> np.uint64(29)
+    return mixed
+
+
 def in_two_places(things: NDArray[Any], places: Numbers) -> Mask:
     """The rows whose thing (a patient, an ECG, a waveform) also stands in a row of another place."""
     if len(things) == 0:
         return np.zeros(0, bool)
-    order = np.argsort(things, kind="stable")
+    order = np.argsort(things)
     ordered, there = things[order], places[order]
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     starts = np.flatnonzero(first)
@@ -97,7 +132,7 @@ def _apart(evidence: Evidence, things: NDArray[Any]) -> Mask:
     """The rows whose thing is in two places, as the cohort stands or in one of its folds."""
     broken = in_two_places(things, evidence.place)
     for rows, split in evidence.folds:
-        broken[rows[in_two_places(things[rows], codes_of(split)[0])]] = True
+        broken[rows[in_two_places(things[rows], number_texts(split))]] = True
     return broken
 
 
@@ -110,20 +145,20 @@ def _patient(evidence: Evidence) -> tuple[Mask, Mask]:
 
 
 def _ecg(evidence: Evidence) -> tuple[Mask, Mask]:
-    return _apart(evidence, evidence.ecg), _everywhere(evidence)
+    return evidence.ecg_apart, _everywhere(evidence)
 
 
 def _waveform(evidence: Evidence) -> tuple[Mask, Mask]:
     if evidence.waveform is None:
         return ~_everywhere(evidence), ~_everywhere(evidence)
     # Two rows of one ECG are the business of the rule "ecg".
-    return _apart(evidence, evidence.waveform) & ~_apart(evidence, evidence.ecg), _everywhere(evidence)
+    return _apart(evidence, evidence.waveform) & ~evidence.ecg_apart, _everywhere(evidence)
 
 
 def _visit(evidence: Evidence) -> tuple[Mask, Mask]:
     rows = np.flatnonzero(evidence.target & (evidence.cohort.visit_id != ""))
-    visit, names = codes_of(evidence.cohort.visit_id[rows])
-    return _at(evidence, rows[np.bincount(visit, minlength=len(names))[visit] > 1]), _at(evidence, rows)
+    visit = number_texts(evidence.cohort.visit_id[rows])
+    return _at(evidence, rows[np.bincount(visit)[visit] > 1]), _at(evidence, rows)
 
 
 def _split(evidence: Evidence) -> tuple[Mask, Mask]:
