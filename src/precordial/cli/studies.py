@@ -27,7 +27,7 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
-        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, seal=True)
+        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, mend=True)
     flow, table = flow_and_table(cohort, settings.privacy.smallest_cell)
     write_cohort_files(settings.folder / "cohort", flow, table)
     print(flow.text())
