@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable
+from datetime import date
 from fractions import Fraction
 from functools import partial
 from inspect import getdoc
@@ -22,6 +23,7 @@ import numpy as np
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit
 from precordial.cohort.settings import (
     DiagnosisColumns,
     LabelColumns,
@@ -122,6 +124,15 @@ MEANINGS: dict[str, dict[str, str]] = {
         "seeded hash; the rest are source. Without it every patient with a label is target, and the source is empty "
         "but for patients without one",
     },
+    **{
+        model: {"scheme": f"says that patients are divided {how}"}
+        for model, how in (
+            ("PaperSplit", "as in the paper"),
+            ("FoldSplit", "into folds"),
+            ("SiteSplit", "by site"),
+            ("ColumnSplit", "by a column"),
+        )
+    },
     "Study": {
         "archive": "the ECGs",
         "cohort": "who is in the study; `study plan` does without",
@@ -138,6 +149,10 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "visits.columns": (VisitColumns,),
     "diagnoses.columns": (DiagnosisColumns,),
     "patients.columns": (PatientColumns,),
+    "split.paper": (PaperSplit,),
+    "split.k-fold": (FoldSplit,),
+    "split.sites": (SiteSplit,),
+    "split.column": (ColumnSplit,),
     "labels": (LabelsSettings,),
     "labels.columns": (LabelColumns,),
     "grid": (GridSettings,),
@@ -209,6 +224,8 @@ def type_text(kind: Any, field: FieldInfo | None = None) -> str:
         return f"list of {one}" if "`" in one or one == "text" else f"list of {one}s"
     if origin is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return "table"
+    if kind is date:
+        return "date"
     names = {"int": "whole number", "float": "number", "str": "text", "Path": "path", "bool": "true or false"}
     return names[kind.__name__] + bounds
 

@@ -610,8 +610,11 @@ def test_an_archive_that_has_changed_since(
     assert command.run("cohort", "build", labelled)[0] == 0
     units = np.random.default_rng(1).integers(-500, 500, (len(EIGHT), 1000)).astype(np.int16)
     line = "new 8 100 1000 12:00:00 01/01/2021"
+    (labelled.parent / "new").mkdir()
     wfdb_record(labelled.parent / "new", units, name="new", leads=EIGHT, record_line=line)
-    code, _, err = command.run("ingest", labelled.parent / "new", labelled.parent / "archive", "--rate", "100")
+    code, _, err = command.run(
+        "ingest", labelled.parent / "new", "--archive", labelled.parent / "archive", "--rate", "100"
+    )
     assert code == 0, err
     leakage = labelled.parent / "s-work" / "cohort" / "leakage.json"
     stale = f"{leakage}: it is stale: it was made for another archive; precordial cohort build STUDY.toml builds"
