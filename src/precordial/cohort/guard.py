@@ -85,7 +85,7 @@ def find_leaks(
     Raises:
         ArchiveError: the cohort names an ECG that is not in the archive.
     """
-    number = number_texts(np.concatenate([ecg_id, cohort.ecg_id]))
+    number = number_texts(np.concatenate([np.asarray(ecg_id, np.str_), cohort.ecg_id]))
     in_archive = np.full(int(number.max(initial=-1)) + 1, -1)
     in_archive[number[: len(ecg_id)]] = np.arange(len(ecg_id))
     at = in_archive[number[len(ecg_id) :]]

@@ -194,16 +194,16 @@ def _event(evidence: Evidence) -> tuple[Mask, Mask]:
     for name, outcome in evidence.outcomes():
         label, event = cohort.labels[name], cohort.events[name]
         known = ~np.isnat(event)
-        apart = np.where(known & here, _days(event) - _days(cohort.arrival), outcome.from_days)
-        broken |= here & ((apart < outcome.from_days) | (apart > outcome.days))
-        if name not in by_hand:
-            broken |= here & ((label == 1) != known)
+        # What somebody decided without an event is dated on the day of arrival.
+        first = 0 if name in by_hand else outcome.from_days
+        apart = np.where(known & here, _days(event) - _days(cohort.arrival), first)
+        broken |= here & ((apart < first) | (apart > outcome.days) | ((label == 1) != known))
         checked |= here
     return broken, checked
 
 
 def _adjudicated(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Outcomes whose labels somebody may have decided against the registers."""
+    """Outcomes of which somebody may have decided otherwise than the registers."""
     return tuple(((settings.get("adjudicated") or {}).get("columns") or {}).get("outcomes") or ())
 
 
@@ -215,8 +215,9 @@ def _washout(evidence: Evidence) -> tuple[Mask, Mask]:
     days, (name, outcome) = eligibility.get("washout_days"), next(evidence.outcomes(), ("", None))
     if not days or outcome is None or eligibility.get("washout_codes"):
         return nothing, nothing
-    if outcome.all_procedures or outcome.death == "event":
-        return nothing, nothing  # its events need not be diagnoses, which are all that a wash-out looks at
+    other_events = outcome.all_procedures or outcome.death == "event" or name in _adjudicated(cohort.settings)
+    if other_events or outcome.registers:
+        return nothing, nothing  # its events need not be diagnoses that the wash-out looks at
     here = evidence.target & ~np.isnat(cohort.arrival)
     with_event = here & ~np.isnat(cohort.events[name])
     # One number for patient and day, so that a patient's last event before a visit is the one before it in order.
