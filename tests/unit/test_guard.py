@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from clean_cohorts import DAY, SCHEMES, Archive, clean_cohort
 from precordial.cohort import Cohort, check_leaks, find_leaks
-from precordial.cohort.leaks import RULES, number_texts
+from precordial.cohort.evidence import number_texts
+from precordial.cohort.leaks import RULES
 from precordial.errors import ArchiveError, LeakageError
 
 schemes = st.sampled_from(list(SCHEMES))
@@ -316,7 +317,7 @@ def test_an_ecg_that_is_not_in_the_archive() -> None:
 def test_numbers_of_texts(texts: list[str], collide: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if collide:  # as if all texts had one hash
-            patch.setattr("precordial.cohort.leaks._hashes", lambda texts: np.zeros(len(texts), np.uint64))
+            patch.setattr("precordial.cohort.evidence._hashes", lambda texts: np.zeros(len(texts), np.uint64))
         numbers = number_texts(np.array(texts, np.str_)).tolist()
     assert len(numbers) == len(texts)
     assert len(set(numbers)) == len(set(texts)) == len(set(zip(numbers, texts, strict=True)))

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort.cohort import Cohort
-from precordial.cohort.leaks import RULES, Evidence, number_texts
+from precordial.cohort.evidence import Evidence, number_texts
+from precordial.cohort.leaks import RULES
 from precordial.errors import ArchiveError, LeakageError
 
 SHOWN = 10
