@@ -283,7 +283,8 @@ def toml_text(value: Any) -> str:
     """A value as TOML."""
     if isinstance(value, tuple):
         words = any(isinstance(part, str) and part != "1" for part in value)
-        return f"[{', '.join(f'"{part}"' if words else toml_text(part) for part in value)}]"
+        parts = [f'"{part}"' for part in value] if words else [toml_text(part) for part in value]
+        return f"[{', '.join(parts)}]"
     if isinstance(value, Fraction):
         return f"{float(value):g}"
     if isinstance(value, str) and value != "1":  # "1" is the exact share 1
