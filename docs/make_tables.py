@@ -22,18 +22,24 @@ import numpy as np
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from precordial.cohort.settings import (
-    DiagnosisColumns,
-    LabelColumns,
-    LabelsSettings,
-    PatientColumns,
-    RegistersSettings,
-    TableSettings,
-    VisitColumns,
-)
+from precordial.cohort.settings import LabelColumns, LabelsSettings, RegistersSettings
 from precordial.ecg import LIMB, TWELVE
 from precordial.errors import REASONS
 from precordial.models import model_table
+from precordial.registers.settings import (
+    Adjudicated,
+    AdjudicatedColumns,
+    DeathColumns,
+    Diagnoses,
+    DiagnosisColumns,
+    EcgColumns,
+    IdKeyColumns,
+    Join,
+    PatientColumns,
+    ProcedureColumns,
+    TableSettings,
+    VisitColumns,
+)
 from precordial.study.settings import (
     ArchiveSettings,
     EvaluationSettings,
@@ -62,9 +68,18 @@ _SHARES = {
     "female_values": "words for female in sex columns, in upper or lower case",
     "male_values": "words for male in sex columns, in upper or lower case",
 }
+_CODES = {
+    "patient_id": "id of the patient",
+    "code": "column of the codes, or several: a list of columns, or a pattern with `*` such as `DIA*`",
+    "main": "of several columns, that of the main code; without it the first",
+    "position": "of one column, another one that says which position a code has",
+}
 # Meanings of the keys that the docstrings of the settings leave to their names.
 MEANINGS: dict[str, dict[str, str]] = {
-    "TableSettings": {"date_format": "strftime pattern of its dates; ISO 8601 without one"},
+    "TableSettings": {
+        "date_format": "strftime pattern of dates that are text, for all columns, or as a table from precordial's name "
+        "of a column to its pattern; ISO 8601 without one",
+    },
     "GridSettings": {"models": "names that `precordial models` prints"},
     "Stage": {"awake": "layers of a frozen body that go on working; see [method notes](../method-notes.md)"},
     "TrainingSettings": {
@@ -82,14 +97,44 @@ MEANINGS: dict[str, dict[str, str]] = {
         "discharge": "date and time of discharge; decides between two visits of one patient in one second",
         "age": "completed years at the visit",
         "sex": "sex",
+        "site": "hospital or ward",
     },
     "DiagnosisColumns": {
-        "patient_id": "id of the patient",
-        "code": "ICD-10 code, with or without the dot",
+        **_CODES,
         "date": "the day that counts, as a rule that of admission",
         "register": "name of the register that a row comes from; goes with `registers`",
     },
-    "PatientColumns": {"patient_id": "id of the patient", "birth_date": "date of birth", "sex": "sex"},
+    "Diagnoses": {"columns": "see above"},
+    "PatientColumns": {
+        "patient_id": "id of the patient",
+        "birth_date": "date of birth",
+        "sex": "sex",
+        "left": "day on which follow-up ended, such as that of emigration",
+    },
+    "DeathColumns": {**_CODES, "date": "day of death", "code": "causes of death, as of diagnoses"},
+    "ProcedureColumns": {**_CODES, "date": "day of the procedure"},
+    "EcgColumns": {
+        "ecg_id": "id of the ECG, unique",
+        "patient_id": "id of the patient",
+        "recorded_at": "date and time of the recording",
+        "age": "years",
+        "sex": "sex",
+        "site": "hospital or ward",
+        "device": "recorder",
+        "waveform": "digest of the signal, by which identical ones are found: unsigned integers, or hex",
+    },
+    "Adjudicated": {"columns": "see below"},
+    "AdjudicatedColumns": {
+        "visit_id": "id of the visit; this, or both others",
+        "patient_id": "id of the patient",
+        "arrival": "date and time of arrival",
+    },
+    "IdKeyColumns": {
+        "old": "an id that stands in the tables",
+        "new": "the id that it became",
+        "valid_from": "first day on which it did; without one, from ever",
+        "valid_to": "last day on which it did; without one, for ever",
+    },
     "LabelColumns": {
         "file": "path of the ECG's file; this or `ecg_id`",
         "ecg_id": "id of the ECG in the archive; this or `file`",
@@ -136,8 +181,16 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "registers": (RegistersSettings,),
     "table": (TableSettings,),
     "visits.columns": (VisitColumns,),
+    "diagnoses": (Diagnoses,),
     "diagnoses.columns": (DiagnosisColumns,),
     "patients.columns": (PatientColumns,),
+    "joins": (Join,),
+    "deaths.columns": (DeathColumns,),
+    "procedures.columns": (ProcedureColumns,),
+    "ecgs.columns": (EcgColumns,),
+    "adjudicated": (Adjudicated,),
+    "adjudicated.columns": (AdjudicatedColumns,),
+    "id_key.columns": (IdKeyColumns,),
     "labels": (LabelsSettings,),
     "labels.columns": (LabelColumns,),
     "grid": (GridSettings,),
@@ -162,7 +215,10 @@ def settings_table(*models: type[BaseModel]) -> str:
         told = {**attribute_texts(model), **MEANINGS.get(model.__name__, {})}
         # A table's own keys before those that it shares with others.
         own = model.__annotations__
+        shared = set(TableSettings.model_fields) if model is not TableSettings else set()
         for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
+            if name in shared:  # told once, for all tables
+                continue
             key = field.alias or name
             rows.append((f"`{key}`", type_text(field.annotation, field), default_text(field), told[key]))
     return markdown(("key", "type", "default", "meaning"), rows)
@@ -226,7 +282,9 @@ def default_text(field: FieldInfo) -> str:
 def toml_text(value: Any) -> str:
     """A value as TOML."""
     if isinstance(value, tuple):
-        return f"[{', '.join(toml_text(part) for part in value)}]"
+        words = any(isinstance(part, str) and part != "1" for part in value)
+        parts = [f'"{part}"' for part in value] if words else [toml_text(part) for part in value]
+        return f"[{', '.join(parts)}]"
     if isinstance(value, Fraction):
         return f"{float(value):g}"
     if isinstance(value, str) and value != "1":  # "1" is the exact share 1
