@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable
+from datetime import date
 from fractions import Fraction
 from functools import partial
 from inspect import getdoc
@@ -22,6 +23,8 @@ import numpy as np
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from precordial.cohort.definitions import Eligibility, FollowUp, Outcome
+from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit
 from precordial.cohort.settings import LabelColumns, LabelsSettings, RegistersSettings
 from precordial.ecg import LIMB, TWELVE
 from precordial.errors import REASONS
@@ -98,6 +101,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "age": "completed years at the visit",
         "sex": "sex",
         "site": "hospital or ward",
+        "fold": 'a split that is given, for `split.scheme = "column"`',
     },
     "DiagnosisColumns": {
         **_CODES,
@@ -142,7 +146,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "recorded_at": "date and time of the recording; else the file's",
         "age": "years; else the file's",
         "sex": "sex; else the file's",
-        "label": "0, 1 or empty",
+        "site": "hospital or ward; else the file's",
+        "device": "recorder; else the file's",
+        "fold": 'a split that is given, for `split.scheme = "column"`',
+        "labels": "columns of 0, 1 or nothing, each an outcome of its name; the first is the main one",
     },
     "RegistersSettings": {
         **_SHARES,
@@ -152,20 +159,52 @@ MEANINGS: dict[str, dict[str, str]] = {
         "after_hours": "the index ECG is the first in so many hours from arrival",
         "age_from": "sources of the age, the first that has one counts",
         "sex_from": "sources of the sex, the first that has one counts",
+        "eligibility": "who else is left out, [below](#cohort-eligibility)",
+        "outcomes": "what is to be predicted, the main one first, [below](#cohort-outcomes)",
+        "follow_up": "until when events would be in the registers, [below](#cohort-follow-up)",
+        "split": "how patients are divided, [below](#cohort-split)",
         "visits": "the register of visits",
         "diagnoses": "the register of diagnoses",
         "patients": "the register of patients, if there is one",
+        "deaths": "the register of deaths, if there is one",
+        "procedures": "the register of procedures, if there is one",
+        "id_key": "a key of merged and reused patient ids, applied to every register and to the ECGs",
+        "ecgs": "a table of ECGs in place of an archive; such a cohort can be looked at, and not trained on",
+        "adjudicated": "labels that somebody has decided; they stand above the registers'",
+    },
+    "Eligibility": {
+        "min_age": "completed years at the index ECG, at least; a visit of unknown age is left out",
+        "max_age": "completed years at the index ECG, at most; a visit of unknown age is left out",
+        "first_day": "of arrival, included",
+        "last_day": "of arrival, included",
+    },
+    "Outcome": {
+        "from_days": "the event is dated so many days after the day of arrival, or later",
+        "days": "the event is dated so many days after the day of arrival, or earlier",
     },
     "LabelsSettings": {
         **_SHARES,
         "kind": "says that the cohort is one of labelled ECGs",
         "table": "the label table; this or `dataset`",
-        "dataset": 'name of a public set: `"ptb-xl"`; this or `table`',
+        "dataset": 'name of a public set: `"ptb-xl"`, `"code-15"` or `"cinc2021"`; this or `table`',
         "folder": "of the public set's own tables",
-        "label": "which of the public set's labels to predict",
-        "controls_per_case": "target patients are those with a positive label and so many others for each, drawn by "
-        "seeded hash; the rest are source. Without it every patient with a label is target, and the source is empty "
-        "but for patients without one",
+        "labels": "of the public set's labels those to predict, the main one first; names, or patterns such as "
+        "`statement:*`",
+        "controls_per_case": "target patients are those with a positive label (the main one) and so many others for "
+        "each, drawn by seeded hash; the rest are source",
+        "target_share": "share of the patients with a label, drawn by seeded hash, who are target; the rest are "
+        "source. Without either key every patient with a label is target, and the source is empty but for patients "
+        "without one",
+        "split": "how patients are divided, [above](#cohort-split)",
+    },
+    **{
+        model: {"scheme": f"says that patients are divided {how}"}
+        for model, how in (
+            ("PaperSplit", "as in the paper"),
+            ("FoldSplit", "into folds"),
+            ("SiteSplit", "by site"),
+            ("ColumnSplit", "by a column"),
+        )
     },
     "Study": {
         "archive": "the ECGs",
@@ -173,6 +212,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "grid": "what is trained",
         "training": "how it is trained",
         "evaluation": "intervals",
+        "privacy": "which counts are too small to be shown",
     },
 }
 SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
@@ -191,6 +231,13 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "adjudicated": (Adjudicated,),
     "adjudicated.columns": (AdjudicatedColumns,),
     "id_key.columns": (IdKeyColumns,),
+    "split.paper": (PaperSplit,),
+    "split.k-fold": (FoldSplit,),
+    "split.sites": (SiteSplit,),
+    "split.column": (ColumnSplit,),
+    "eligibility": (Eligibility,),
+    "outcomes": (Outcome,),
+    "follow_up": (FollowUp,),
     "labels": (LabelsSettings,),
     "labels.columns": (LabelColumns,),
     "grid": (GridSettings,),
@@ -265,6 +312,8 @@ def type_text(kind: Any, field: FieldInfo | None = None) -> str:
         return f"list of {one}" if "`" in one or one == "text" else f"list of {one}s"
     if origin is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return "table"
+    if kind is date:
+        return "date"
     names = {"int": "whole number", "float": "number", "str": "text", "Path": "path", "bool": "true or false"}
     return names[kind.__name__] + bounds
 
