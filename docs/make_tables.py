@@ -325,6 +325,8 @@ def default_text(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or isinstance(value, BaseModel | dict):
         return "–"
+    if isinstance(value, tuple) and any(isinstance(part, BaseModel) for part in value):
+        return "the paper's"
     return f"`{toml_text(value)}`"
 
 
