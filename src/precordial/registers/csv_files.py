@@ -24,6 +24,8 @@ BLOCK = 1 << 25  # bytes read at a time
 LONGEST = 1 << 27  # bytes of a block without the end of a row
 SEPARATORS = (";", "\t", ",", "|")  # the likeliest first
 _QUOTE, _LINE = b'"', b"\n"
+_ASCII = bytes(range(128))
+_HEADER = 1 << 20  # bytes read for the header
 Report = Callable[[RegisterError], None]
 
 
@@ -73,7 +75,7 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
         key = spelling.key_of("encoding")
         remedy = 'try "utf8", "cp1252" or "latin-1"'
         raise RegisterError("there is no such encoding", file=path, key=key, remedy=remedy) from None
-    first = next(_blocks(path, spelling), b"")
+    first = next(_blocks(path, spelling, min(BLOCK, _HEADER)), b"")
     text = _text(path, spelling, first[: _first_row(first)])
     try:
         header = next(csv.reader(io.StringIO(text, newline=""), **spelling.dialect), [])
@@ -106,8 +108,9 @@ def csv_batches(path: Path, spelling: Spelling, header: list[str], report: Repor
     schema = {str(place): pl.String for place in range(len(header))}
     names = spelling.separator.join(schema).encode() + _LINE
     row, told = 2, False  # the row of the file at which the block begins
-    for number, block in enumerate(_blocks(path, spelling)):
-        text = names + (block if number else block[_first_row(block) :])
+    for number, text in enumerate(_blocks(path, spelling, BLOCK, names)):
+        if not number:
+            text = names + text[len(names) + _first_row(text[len(names) :]) :]
         if len(text) == len(names):
             continue
         try:
@@ -130,29 +133,31 @@ def _parse(text: bytes, spelling: Spelling, schema: dict[str, Any], *, cut_rows:
     return pl.read_csv(text, separator=spelling.separator, schema=schema, truncate_ragged_lines=cut_rows)
 
 
-def _blocks(path: Path, spelling: Spelling) -> Iterator[bytes]:
-    """The file as UTF-8, cut after rows; a line feed inside quotes ends none."""
-    rest = b""
-    for block in _utf8(path, spelling):
-        rest += block
-        end = _last_row(rest)
+def _blocks(path: Path, spelling: Spelling, size: int, before: bytes = b"") -> Iterator[bytes]:
+    """The file as UTF-8, cut after rows, `before` before each block; a line feed inside quotes ends no row."""
+    rest = b""  # of a row
+    for block in _utf8(path, spelling, size):
+        end = _last_row(block, rest.count(_QUOTE))
         if end or len(rest) > LONGEST:
-            yield rest[: end or len(rest)]
-            rest = rest[end:] if end else b""
+            # One copy: copies are a good part of the time that it takes to read a file.
+            yield b"".join((before, rest, memoryview(block)[: end or len(block)]))
+            rest = block[end:] if end else b""
+        else:
+            rest += block
     if rest:
-        yield rest
+        yield before + rest
 
 
-def _utf8(path: Path, spelling: Spelling) -> Iterator[bytes]:
+def _utf8(path: Path, spelling: Spelling, size: int) -> Iterator[bytes]:
     codec = codecs.lookup(spelling.encoding)
     known = codec.name in ("utf-8", "utf-8-sig")
     decoder = codec.incrementaldecoder(errors="strict") if not known else None
-    ascii_inside = decoder is not None and bytes(range(128)).decode(codec.name, "replace").isascii()
+    ascii_inside = decoder is not None and _ASCII.decode(codec.name, "replace").encode() == _ASCII
     old_lines = None  # rows that end in a carriage return alone
     try:
         with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
             while True:
-                block = file.read(BLOCK)
+                block = file.read(size)
                 last = not block
                 if decoder is not None and not (ascii_inside and block.isascii() and not decoder.getstate()[0]):
                     block = decoder.decode(block, final=last).encode()
@@ -169,11 +174,11 @@ def _utf8(path: Path, spelling: Spelling) -> Iterator[bytes]:
         raise RegisterError("the compressed file is damaged", file=path, remedy="copy it again") from None
 
 
-def _last_row(block: bytes) -> int:
+def _last_row(block: bytes, quotes_before: int) -> int:
     """Where the last whole row ends; 0: there is none."""
-    if _QUOTE not in block:  # looking is much faster than counting
+    if not quotes_before and _QUOTE not in block:  # looking is much faster than counting
         return block.rfind(_LINE) + 1
-    end, quotes = len(block), block.count(_QUOTE)
+    end, quotes = len(block), quotes_before + block.count(_QUOTE)
     while (line := block.rfind(_LINE, 0, end)) >= 0:
         quotes -= block.count(_QUOTE, line, end)
         if quotes % 2 == 0:
