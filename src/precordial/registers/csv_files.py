@@ -53,9 +53,9 @@ class Spelling:
         """The key of a setting in the study file."""
         return f"{self.key}.{setting}" if self.key else None
 
-    def set_to(self, setting: str, value: str) -> str:
-        """The remedy of setting something to a value."""
-        return f"set {self.key}.{setting} = {value}" if self.key else f"set the {setting} to {value}"
+    def set_to(self, setting: str) -> str:
+        """The remedy of another setting."""
+        return f"set {self.key}.{setting}" if self.key else f"give another {setting}"
 
 
 def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -> list[str]:
@@ -88,7 +88,10 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
         shown = "tabs" if other == "\t" else f"'{other}'"
         written = '"\\t"' if other == "\t" else f'"{other}"'
         raise RegisterError(
-            f"the cells seem to be separated by {shown}", file=path, row=1, remedy=spelling.set_to("separator", written)
+            f"the cells seem to be separated by {shown}",
+            file=path,
+            row=1,
+            remedy=f"{spelling.set_to('separator')} = {written}",
         )
     return header
 
@@ -209,7 +212,7 @@ def _wrong_encoding(path: Path, spelling: Spelling, row: int | None = None) -> R
         f"the file is not written in {spelling.encoding}",
         file=path,
         row=row,
-        remedy=spelling.set_to("encoding", f"{example}, for instance"),
+        remedy=f"{spelling.set_to('encoding')}, for instance {example}",
     )
 
 
@@ -235,7 +238,7 @@ def _what_breaks(path: Path, spelling: Spelling, block: bytes, row: int, width: 
         f"{wide[1]} cells where the header has {width}" + (f" ({more} more rows like it nearby)" if more else ""),
         file=path,
         row=wide[0],
-        remedy=f"quote cells that contain the separator, or {spelling.set_to('separator', 'the right one')}",
+        remedy=f"quote cells that contain the separator, or {spelling.set_to('separator')}",
     )
 
 
