@@ -444,6 +444,15 @@ def test_an_account_tells_what_it_knows(table: Callable[..., Path]) -> None:
     assert again.text() == account.text()
 
 
+def test_a_second_reading_is_not_added_to_the_first(table: Callable[..., Path]) -> None:
+    path = table("patient_id,code,date\na,I21,2017-01-01\nb,J10,2017-01-01\n")
+    account = Account()
+    for prefixes in (["I21"], ["J"]):
+        assert diagnoses(path, account, prefixes=prefixes).height == 1
+        log = account.tables["diagnoses"]
+        assert (log.rows, log.kept, log.dropped) == (2, 1, {"no code that was asked for": 1})
+
+
 def test_small_batches_give_the_same(table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"p{number % 7},{'I21' if number % 3 else 'J10'},2017-01-{number % 28 + 1:02d}" for number in range(200)]
     path = table("\n".join(["patient_id,code,date", *rows]) + "\n")

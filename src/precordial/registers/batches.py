@@ -86,6 +86,7 @@ def read_batches(
         RegisterError: the file cannot be read, a column is missing or stands twice, or a cell is not what its kind
             says; where the account collects problems, it has them in place of that.
     """
+    account.tables.pop(plan.name, None)  # of an earlier reading
     log, paths = account.table(plan.name), plan.settings.paths()
     log.files = [path.name for path in paths]
     people = _Different()

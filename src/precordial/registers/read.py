@@ -191,9 +191,9 @@ def _coded(
     plan = Plan(**{**vars(plan), "kinds": kinds, "codes": given, "main": columns.main})
     wanted = None if prefixes is None else codes.clean_words(prefixes)
     main = [value.strip().lower() for value in settings.main_values]  # type: ignore[attr-defined]
-    log = account.table(name)
 
     def select(frame: pl.DataFrame) -> pl.DataFrame:
+        log = account.table(name)
         places = [column for column in frame.columns if column.startswith(CODE)]
         others = frame.drop(places, "position", strict=False)
         if columns.wide:
