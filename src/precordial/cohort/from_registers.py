@@ -84,6 +84,8 @@ def _eligible(
     def step(key: str, text: str, why: str, after: pl.DataFrame) -> None:
         nonlocal visits
         chart.step("target", key, text, visits, after, why)
+        if not len(after):
+            raise _none_left(settings, key, len(visits), why)
         visits = after
 
     if asked.sites is not None:
@@ -95,14 +97,6 @@ def _eligible(
         contains = settings.complaint_match == "contains"
         found = eligibility.with_complaint(visits, settings.complaint, contains=contains)
         step("complaint", "for chest pain", "for another complaint", found)
-        if not len(found):
-            raise RegisterError(
-                "no visit has one of the complaints",
-                file=settings.visits.where,
-                column=settings.visits.columns.complaint,
-                key="cohort.complaint",
-                remedy="write the complaints as they stand in this column",
-            )
     if asked.washout_days is not None:
         sources = registers.outcomes
         earlier = diagnosed(sources.diagnoses, settings.washout_codes, registers=sources.registers)
@@ -110,14 +104,25 @@ def _eligible(
         step("washout", "without an earlier infarction", f"had one within {asked.washout_days} days before", kept)
     if asked.visits == "first":
         step("first", "the patient's first", "later visits", eligibility.first_of_patient(visits))
-    if not len(visits):
-        raise RegisterError(
-            "no visit is eligible",
-            file=settings.visits.where,
-            key="cohort.eligibility",
-            remedy="precordial cohort check says what stands in the registers",
-        )
     return visits
+
+
+def _none_left(settings: RegistersSettings, step: str, visits: int, why: str) -> RegisterError:
+    """What to say when a criterion leaves nobody."""
+    if step == "complaint":
+        return RegisterError(
+            "no visit has one of the complaints",
+            file=settings.visits.where,
+            column=settings.visits.columns.complaint,
+            key="cohort.complaint",
+            remedy="write the complaints as they stand in this column",
+        )
+    return RegisterError(
+        f"no visit is left: all {visits} are left out ({why})",
+        file=settings.visits.where,
+        key="cohort.eligibility",
+        remedy="precordial cohort check says what stands in the registers",
+    )
 
 
 def _period(settings: RegistersSettings) -> str:
@@ -155,6 +160,8 @@ def _eligible_with_ecg(settings: RegistersSettings, visits: pl.DataFrame, chart:
         low = "0" if asked.min_age is None else f"{asked.min_age:g}"
         years = f"{low} years or older" if asked.max_age is None else f"{low} to {asked.max_age:g} years old"
         chart.step("target", "age", years, visits, aged, "of another or unknown age")
+        if not len(aged):
+            raise _none_left(settings, "age", len(visits), "of another or unknown age")
         visits = aged
     if asked.visits == "first-with-ecg":
         first = eligibility.first_of_patient(visits)

@@ -19,7 +19,7 @@ from precordial.errors import PrecordialError
 from precordial.processes import in_order
 from precordial.twin.blocks import Block, blocks, draw_faults
 from precordial.twin.ecg_files import BATCH, FORMATS, batches, file_names, write_batch
-from precordial.twin.ecg_tables import label_table, truth_table
+from precordial.twin.ecg_tables import ecg_list, label_table, truth_table
 from precordial.twin.faults import FAULTS, KINDS
 from precordial.twin.folder import whole_folder
 from precordial.twin.people import DELAYED, Population, draw_population
@@ -99,7 +99,8 @@ def make_hospital(
         clinic_ecgs: ECGs from other clinics of a patient without chest pain, on average.
         rate: samples per second of the ECGs, 500 or 100.
         format: of the ECG files, GE MUSE XML or WFDB (12 leads in format 16).
-        registers_only: no ECG files; the registers, and the truth with an empty column `file`.
+        registers_only: no ECG files; the registers, ecgs.csv among them, which lists the usable ECGs as an archive
+            would, and the truth with an empty column `file`.
         workers: processes; by default one per core where there are enough files for them. Call this with more
             than one from under ``if __name__ == "__main__":``, as any program that starts processes.
         progress: called with (ECGs done, ECGs in all).
@@ -202,6 +203,8 @@ def _describe(
     for block in every:
         names = [] if given["registers_only"] else file_names(population, block, kind)
         append_csv(folder / "truth" / "truth.csv", truth_table(population, block, names, kind))
+        if given["registers_only"]:
+            append_csv(folder / "registers" / "ecgs.csv", ecg_list(population, block))
         if names and given["format"] == "wfdb":
             append_csv(folder / "registers" / "labels.csv", label_table(population, block, names, label))
         yield block, names
