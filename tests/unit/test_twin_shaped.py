@@ -17,13 +17,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command_line import CommandLine
 from precordial.cohort import Cohort, RegistersSettings, build_cohort
+from precordial.cohort.ecg_table import EcgTable
+from precordial.registers import Account
 from precordial.twin import PaperRegisters, make_paper_registers
 from precordial.twin.shaped import Shape
 from precordial.twin.shaped.ecgs import digests
@@ -70,17 +71,12 @@ def table(made: PaperRegisters, name: str) -> list[Row]:
 
 
 def build(folder: Path, **changes: Any) -> Cohort:
-    """The cohort of the study file, which is given the table of ECGs by hand."""
+    """The cohort of the study file."""
     given = tomllib.loads((folder / "study.toml").read_text())["cohort"]
-    columns = given.pop("ecgs")["columns"]
-    ecgs = pl.read_csv(folder / "registers" / "ecgs.csv", schema_overrides={"waveform": pl.UInt64})
-    assert list(columns) == list(columns.values()) == ecgs.columns
-    ecgs = ecgs.with_columns(
-        pl.col("recorded_at").str.to_datetime(time_unit="us"),
-        (pl.col("sex") == "female").cast(pl.Float64),
-        source=pl.col("ecg_id"),
-    )
-    return build_cohort(RegistersSettings.model_validate({**given, **changes}).resolve(folder), ecgs)
+    settings = RegistersSettings.model_validate({**given, **changes}).resolve(folder)
+    assert settings.ecgs is not None
+    words = {"female": settings.female_values, "male": settings.male_values}
+    return build_cohort(settings, EcgTable.read(settings.ecgs, Account(), **words).table())
 
 
 def counts(cohort: Cohort) -> dict[str, int | None]:
@@ -161,9 +157,15 @@ def test_sizes_are_as_reported(made: PaperRegisters) -> None:
         ({"after_hours": 3.001}, "visits with an index ECG"),
         ({"after_hours": 2.999}, "visits with an index ECG"),
         ({"before_hours": 1.999}, "visits with an index ECG"),
-        ({"outcome_days": 29}, "visits with an infarction in the random splits"),
-        ({"outcome_days": 31}, "visits with an infarction in the random splits"),
-        ({"outcome_codes": ["I2"]}, "visits with an infarction in the random splits"),
+        (
+            {"outcomes": [{"name": "AMI", "codes": ["I21"], "days": 29}]},
+            "visits with an infarction in the random splits",
+        ),
+        (
+            {"outcomes": [{"name": "AMI", "codes": ["I21"], "days": 31}]},
+            "visits with an infarction in the random splits",
+        ),
+        ({"outcomes": [{"name": "AMI", "codes": ["I2"]}]}, "visits with an infarction in the random splits"),
         ({"complaint": ["chest pain", "dyspnoea"]}, "chest-pain visits"),
     ],
 )
