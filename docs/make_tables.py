@@ -49,6 +49,7 @@ from precordial.study.settings import (
     FractionText,
     GridSettings,
     ModelName,
+    PrivacySettings,
     StageLists,
     Study,
     TrainingSettings,
@@ -245,6 +246,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "training.models": (StageLists,),
     "stage": (Stage,),
     "evaluation": (EvaluationSettings,),
+    "privacy": (PrivacySettings,),
 }
 
 
