@@ -50,6 +50,7 @@ from precordial.study.settings import (
     FractionText,
     GridSettings,
     ModelName,
+    PrivacySettings,
     StageLists,
     Study,
     TrainingSettings,
@@ -247,6 +248,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "training.models": (StageLists,),
     "stage": (Stage,),
     "evaluation": (EvaluationSettings,),
+    "privacy": (PrivacySettings,),
 }
 
 
