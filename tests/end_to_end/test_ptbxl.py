@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from precordial.report import report_tables
+from precordial.report import results_tables
 from precordial.study import Study, StudyOutcome, load_study, run_study
 from precordial.watcher import Watcher
 
@@ -67,7 +67,7 @@ def check_cohort(outcome: StudyOutcome, patients: dict[str, bool]) -> None:
 
 def check_results(outcome: StudyOutcome, models: Sequence[str], pretraining: Sequence[str]) -> None:
     """Each cell of Tables III and IV is there, and each run has its rows."""
-    tables = report_tables(outcome.cohort, outcome.rows, "MI")
+    tables = results_tables(outcome.rows, outcome.cohort.outcomes)
     third = tables["table-3"].text()
     names = {"cnn-20k": "CNN-20k", "rn-900k": "RN-900k", "rn-7m": "RN-7M", "rn-33m": "RN-33M"}
     for model in models:

@@ -174,8 +174,8 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (f"id,label\n{0:016x},2\n", r"row 2, column 'label': a label must be 0, 1 or empty"),
-        (f"id,label\n{0:016x},yes\n", r"row 2, column 'label': this is not a number"),
+        (f"id,label\n{0:016x},2\n", r"row 2, column 'label': an outcome must be 0, 1 or empty"),
+        (f"id,label\n{0:016x},yes\n", r"row 2, column 'label': an outcome must be 0, 1 or empty"),
         (f"id,label\n{7:016x},1\n", r"none of the 1 rows .* has an ECG"),
         (f"id,label\n{0:016x},1\n{0:016x},1\n", r"row 3: this row is about the same ECG as row 2"),
         (f"id,label\n{0:016x},\n", "no ECG has a label"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
+from hashlib import blake2b
 from math import ceil
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from precordial.cohort.splits import (
     OLDER_VISIT,
     TARGET_SPLITS,
+    codes_of,
     draw,
     fraction_size,
     id_key,
@@ -148,3 +151,78 @@ def test_draws_differ_by_seed_and_purpose() -> None:
         for other in draws[:i]:
             # Independent draws of a half share a quarter of all: 250 ± 8.
             assert abs(len(one & other) - 250) < 40
+
+
+# The draws as plain loops, as version 0.1.0 had them: cohorts that it made must come out again to the last row.
+
+
+def plainly_shuffled(patients: Iterable[str], *, seed: int, purpose: str) -> list[str]:
+    def place(patient: str) -> tuple[bytes, str]:
+        return blake2b(f"{seed}|{purpose}|{patient}".encode(), digest_size=16).digest(), patient
+
+    return sorted(set(patients), key=place)
+
+
+def plain_walk(patients: list[str], clock: list[int], visit_ids: list[str], share: Fraction) -> list[bool]:
+    wanted = ceil(share * len(set(patients)))
+    newest_first = sorted(range(len(clock)), key=lambda i: (clock[i], id_key(visit_ids[i])), reverse=True)
+    met: set[str] = set()
+    walked = [False] * len(clock)
+    for i in newest_first:
+        if len(met) == wanted:
+            break
+        met.add(patients[i])
+        walked[i] = True
+    return walked
+
+
+def plain_splits(patients: list[str], walked: list[bool], shares: tuple[Fraction, ...], seed: int) -> list[str]:
+    temporal, tested, validation = shares
+    newest = {patient for patient, on_walk in zip(patients, walked, strict=True) if on_walk}
+    remaining = set(patients) - newest
+    left = 1 - temporal
+    count = ceil(tested / left * len(remaining))
+    split = dict.fromkeys(newest, OLDER_VISIT)
+    split |= dict.fromkeys(plainly_shuffled(remaining, seed=seed, purpose="random-test")[:count], "random_test")
+    rest = remaining - set(split)
+    count = int(validation / (left - tested) * len(rest))
+    split |= dict.fromkeys(plainly_shuffled(rest, seed=seed, purpose="validation")[:count], "validation")
+    of_visit = [split.get(patient, "train") for patient in patients]
+    return ["temporal_test" if on_walk else name for name, on_walk in zip(of_visit, walked, strict=True)]
+
+
+shares = st.fractions(0, Fraction(1, 3), max_denominator=20)
+identifiers = st.text("019aé|", min_size=1, max_size=4)
+
+
+@given(
+    st.lists(st.tuples(identifiers, st.integers(0, 9), identifiers), max_size=60, unique_by=lambda visit: visit[2]),
+    st.tuples(shares, shares, shares),
+    st.integers(0, 5),
+)
+@settings(max_examples=100, deadline=None)
+def test_splits_are_those_of_plain_loops(
+    visits: list[tuple[str, int, str]], portions: tuple[Fraction, ...], seed: int
+) -> None:
+    patients, minutes, ids = ([visit[k] for visit in visits] for k in range(3))
+    walked = plain_walk(patients, minutes, ids, portions[0])  # type: ignore[arg-type]
+    assert temporal_walk(patients, times(minutes), ids, portions[0]).tolist() == walked  # type: ignore[arg-type]
+    names = ("temporal_test", "random_test", "validation")
+    split = target_splits(patients, times(minutes), ids, seed=seed, **dict(zip(names, portions, strict=True)))  # type: ignore[arg-type]
+    assert split.tolist() == plain_splits(patients, walked, portions, seed)  # type: ignore[arg-type]
+    assert shuffled(patients, seed=seed, purpose="x") == plainly_shuffled(patients, seed=seed, purpose="x")  # type: ignore[arg-type]
+
+
+def test_thousands_of_draws_are_those_of_plain_loops() -> None:
+    patients = [f"P{i}" for i in range(20_000)]
+    assert shuffled(patients, seed=3, purpose="order|x") == plainly_shuffled(patients, seed=3, purpose="order|x")
+    as_array = shuffled(np.array(patients), seed=3, purpose="order|x")
+    assert as_array == shuffled(patients, seed=3, purpose="order|x")
+    assert type(as_array[0]) is str
+
+
+@given(st.lists(identifiers))
+def test_codes_number_names_in_the_order_of_appearance(names: list[str]) -> None:
+    codes, found = codes_of(names)
+    assert [found[code] for code in codes.tolist()] == names
+    assert found == list(dict.fromkeys(names))

@@ -145,12 +145,19 @@ def test_registers_only_are_the_registers_of_the_full_hospital(hospital: Hospita
     made = make_hospital(PATIENTS, SEED, tmp_path / "made", registers_only=True)
     assert not any(made.ecg.iterdir())
     names = ["diagnoses.csv", "patients.csv", "visits.csv"]
-    assert sorted(path.name for path in made.registers.iterdir()) == names
+    assert sorted(path.name for path in made.registers.iterdir()) == sorted([*names, "ecgs.csv"])
     for path in [*(made.registers / name for name in names), made.truth / "visits.csv"]:
         assert path.read_bytes() == (hospital.folder / path.relative_to(made.folder)).read_bytes()
     full = table(hospital.truth / "truth.csv")
     assert all(row["file"] for row in full)
     assert table(made.truth / "truth.csv") == [{**row, "file": ""} for row in full]
+    unusable = {"bad-checksum", "flat-lead", "unreadable", "no-patient-id", "no-time"}
+    usable = [row for row in full if row["fault"] not in unusable]
+    ecgs = table(made.registers / "ecgs.csv")
+    assert len({row["ecg_id"] for row in ecgs}) == len(ecgs)
+    known = {(row["patient_id"], row["recorded_at"]) for row in ecgs}
+    assert known == {(row["patient_id"], row["recorded_at"]) for row in usable}
+    assert len(ecgs) == len(usable) - hospital.faults["duplicate"]
     assert "ECGs without files" in made.text()
     assert (made.ecgs, made.infarctions) == (hospital.ecgs, hospital.infarctions)
 

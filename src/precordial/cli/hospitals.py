@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from precordial.cli.app import Changes, app
 from precordial.cli.studies import changed, finish_report
+
+if TYPE_CHECKING:
+    from precordial.twin import Hospital, PaperRegisters
 
 
 @app.command()
@@ -37,15 +40,16 @@ def demo(
         outcome = run_study(settings, watcher)
     rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
     write_results(settings.folder / "results.csv", rows)
-    print(outcome.cohort.flow.text())
-    page = finish_report(settings, outcome.cohort, rows, again)
-    print("In short", *key_results(rows, settings.label), "", sep="\n")
+    page = finish_report(settings, outcome.cohort, rows, again, flow=True)
+    counts = not settings.privacy.smallest_cell
+    print("In short", *key_results(rows, outcome.cohort.outcomes, counts=counts), "", sep="\n")
     print(next_steps(study, again))
     print(f"\nreport: {page}")
 
 
 @app.command()
 def twin(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the hospital goes.")],
     patients: Annotated[int, typer.Option(help="How many patients.")] = 1000,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal hospitals.")] = 0,
@@ -57,31 +61,56 @@ def twin(
     silent: Annotated[float, typer.Option(metavar="SHARE", help="Of the infarctions, seen in no ECG.")] = 0.43,
     clinic_ecgs: Annotated[float, typer.Option(metavar="MEAN", help="ECGs of other clinics per source patient.")] = 2.2,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")] = None,
+    shape: Annotated[
+        Literal["paper"] | None, typer.Option(help="Registers of the paper's size, with its flow chart.")
+    ] = None,
+    scale: Annotated[float, typer.Option(metavar="TIMES", help="The paper's size, so many times.")] = 1,
 ) -> None:
     """Make a synthetic hospital: ECG files, visits, diagnoses and patients as CSV, and the truth about them."""
     from precordial.progress import ConsoleWatcher
-    from precordial.twin import make_hospital
+    from precordial.twin import make_hospital, make_paper_registers
 
+    _check_shape(context, shape, registers_only)
+    made: Hospital | PaperRegisters
     try:
-        with ConsoleWatcher() as watcher:
-            hospital = make_hospital(
-                patients,
-                seed,
-                out,
-                chest_pain=chest_pain,
-                prevalence=prevalence,
-                silent=silent,
-                clinic_ecgs=clinic_ecgs,
-                rate=rate,
-                format=file_format,
-                registers_only=registers_only,
-                workers=workers,
-                progress=watcher.written,
-            )
+        if shape == "paper":
+            made = make_paper_registers(out, seed, scale)
+        else:
+            with ConsoleWatcher() as watcher:
+                made = make_hospital(
+                    patients,
+                    seed,
+                    out,
+                    chest_pain=chest_pain,
+                    prevalence=prevalence,
+                    silent=silent,
+                    clinic_ecgs=clinic_ecgs,
+                    rate=rate,
+                    format=file_format,
+                    registers_only=registers_only,
+                    workers=workers,
+                    progress=watcher.written,
+                )
     except KeyboardInterrupt:  # main() would promise that the same command goes on from here
         print("\nprecordial: stopped; nothing of the unfinished hospital is kept", file=sys.stderr)
         sys.exit(130)
-    print(hospital.text())
+    print(made.text())
+
+
+def _check_shape(context: typer.Context, shape: str | None, registers_only: bool) -> None:
+    """Refuse options that would have no effect."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    if shape is None:
+        if "scale" in given:
+            raise typer.BadParameter("it goes with --shape paper", param_hint="'--scale'")
+        return
+    if not registers_only:
+        raise typer.BadParameter("this shape has no waveforms: add --registers-only", param_hint="'--shape'")
+    useless = sorted(given - {"out", "seed", "registers_only", "shape", "scale"})
+    if useless:
+        name = {"file_format": "format"}.get(useless[0], useless[0]).replace("_", "-")
+        raise typer.BadParameter("it has no effect with --shape paper", param_hint=f"'--{name}'")
 
 
 def _given(hospital: object) -> list[str]:

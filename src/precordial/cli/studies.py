@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
 @cohort_app.command("build")
 def cohort_build(study: StudyFile, changes: Changes = None) -> None:
-    """Read the registers, build the cohort, prove that nothing leaks, and print the flow chart."""
+    """Read the registers, build the cohort, prove that nothing leaks; print and write its flow chart and Table I."""
     from precordial.progress import ConsoleWatcher
-    from precordial.report import table_one
+    from precordial.report.cohort_files import write_cohort_files
+    from precordial.report.withheld import flow_and_table
     from precordial.study import checked_cohort, ecg_source, load_study
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
-        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, seal=True)
-    print(cohort.flow.text())
-    print(table_one(cohort, settings.label).text())
-    print(f"cohort in {settings.folder / 'cohort'}")
+        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, mend=True)
+    flow, table = flow_and_table(cohort, settings.privacy.smallest_cell)
+    write_cohort_files(settings.folder / "cohort", flow, table)
+    print(flow.text())
+    print(table.text())
+    print(f"cohort, flow chart and Table I in {settings.folder / 'cohort'}")
 
 
 @cohort_app.command("check")
@@ -60,23 +63,58 @@ def cohort_codes() -> None:
 
 
 @cohort_app.command("flow")
-def cohort_flow(study: StudyFile, changes: Changes = None) -> None:
-    """Print the flow chart of a cohort that has been built."""
+def cohort_flow(
+    study: StudyFile,
+    changes: Changes = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A .svg, .png, .pdf or .txt file.")] = None,
+) -> None:
+    """Print the flow chart of a cohort that has been built, or draw it."""
     from precordial.cohort import Cohort
+    from precordial.report.cohort_files import write_flow
+    from precordial.report.withheld import flow_and_table
     from precordial.study.settings import load_study
 
-    print(Cohort.load(load_study(study, changes or ()).folder / "cohort").flow.text())
+    settings = load_study(study, changes or ())
+    flow, _ = flow_and_table(Cohort.load(settings.folder / "cohort"), settings.privacy.smallest_cell)
+    if out is None:
+        print(flow.text())
+    else:
+        write_flow(flow, out)
+
+
+@cohort_app.command("table")
+def cohort_table(
+    study: StudyFile,
+    changes: Changes = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A .txt, .csv, .md or .tex file.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Put the paper's numbers beside.")] = False,
+    smd: Annotated[bool, typer.Option("--smd", help="Add standardised differences to the training set.")] = False,
+) -> None:
+    """Print Table I of a cohort that has been built, or write it."""
+    from precordial.cohort import Cohort
+    from precordial.report.withheld import flow_and_table
+    from precordial.study.settings import load_study
+
+    settings = load_study(study, changes or ())
+    cohort = Cohort.load(settings.folder / "cohort")
+    _, table = flow_and_table(cohort, settings.privacy.smallest_cell, paper=paper, differences=smd)
+    if out is None:
+        print(table.text())
+    else:
+        table.write(out)
 
 
 @cohort_app.command("verify")
 def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
     """Check a cohort that has been built for leaks, and its leakage.json for changes; print the rules."""
-    from precordial.cohort import Cohort
+    from precordial.cohort import Cohort, fold_names, folds_text
     from precordial.study import load_study, verify_cohort
 
     settings = load_study(study, changes or ())
     cohort = Cohort.load(settings.folder / "cohort")
     print(verify_cohort(settings, cohort).text())
+    if fold_names(cohort):
+        print(folds_text(cohort))
     print(f"no leak in {len(cohort):,} rows; {settings.folder / 'cohort' / 'leakage.json'} holds")
 
 
@@ -120,8 +158,7 @@ def study_run(study: StudyFile, changes: Changes = None) -> None:
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
         outcome = run_study(settings, watcher)
-    print(outcome.cohort.flow.text())
-    page = finish_report(settings, outcome.cohort, outcome.rows, _again(study, changes))
+    page = finish_report(settings, outcome.cohort, outcome.rows, _again(study, changes), flow=True)
     print(f"tables and flow chart in {page.parent}, every number in {settings.folder / 'results.csv'}")
     print(f"report: {page}")
 
@@ -153,18 +190,23 @@ def report(study: StudyFile, changes: Changes = None) -> None:
     print(f"report: {finish_report(settings, cohort, read_results(results), _again(study, changes))}")
 
 
-def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str) -> Path:
+def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str, *, flow: bool = False) -> Path:
     """Write page, tables and flow chart of a study, print the tables, and return the page.
 
     Args:
         settings, cohort, rows: of the study.
         command: that makes the report again.
+        flow: print the flow chart, too.
     """
-    from precordial.report import report_tables, write_report
+    from precordial.report import results_tables, write_report
     from precordial.report.html import write_html
+    from precordial.report.withheld import flow_and_table
 
-    folder, tables = settings.folder / "report", report_tables(cohort, rows, settings.label)
-    write_report(folder, tables, flow=cohort.flow.text())
+    chart, characteristics = flow_and_table(cohort, settings.privacy.smallest_cell)
+    folder, tables = settings.folder / "report", {"table-1": characteristics, **results_tables(rows, cohort.outcomes)}
+    write_report(folder, tables, flow=chart.text())
+    if flow:
+        print(chart.text())
     page = write_html(folder, settings, cohort, rows, command=command)
     for table in tables.values():
         print(table.text())

@@ -42,12 +42,16 @@ class Check:
     def text(self) -> str:
         """All of it, to be printed."""
         read = Account(tables=self.account.tables).text()
-        parts = [read, *(f"  {line}" for line in self.facts)]
-        for name, lines in (("look at", self.warnings), ("to be mended", self.problems)):
+        blocks = [read]
+        for name, lines in (
+            ("together", self.facts),
+            ("worth a look", self.warnings),
+            ("to be mended", self.problems),
+        ):
             if lines:
-                parts += ["", name, *(f"  {line}" for line in lines)]
-        verdict = "nothing to be mended" if not self.problems else f"{len(self.problems)} to be mended"
-        return "\n".join([*parts, "", verdict])
+                blocks.append("\n".join([name, *(f"  {line}" for line in lines)]))
+        blocks.append("the cohort can be built" if not self.problems else f"{len(self.problems)} to be mended")
+        return "\n\n".join(blocks)
 
 
 class _Findings:
@@ -109,7 +113,7 @@ def _check_visits(settings: RegistersSettings, registers: Registers, found: _Fin
     contains = settings.complaint_match == "contains"
     chest = eligibility.with_complaint(merged, settings.complaint, contains=contains)
     found.fact(len(chest), len(merged), "visits are for one of the study's complaints", warn=not len(chest))
-    counts = merged.group_by("complaint").len().filter(pl.col("len") >= FEWEST)
+    counts = merged.group_by(pl.col("complaint").str.to_lowercase()).len().filter(pl.col("len") >= FEWEST)
     most = counts.sort(["len", "complaint"], descending=[True, False]).head(SHOWN_COMPLAINTS)
     listed = ", ".join(f"{text} ({number_text(count)})" for text, count in most.iter_rows())
     if listed:
@@ -138,8 +142,9 @@ def _check_diagnoses(settings: RegistersSettings, registers: Registers, found: _
     if covered is not None and last is not None:
         days = max(outcome.days for outcome in settings.outcomes)
         late = registers.visits.filter(pl.col("arrival").dt.date() + timedelta(days=days) > covered).height
-        words = f"visits are less than {days} days before {covered}, where the diagnoses end"
-        found.fact(late, len(registers.visits), words, warn=bool(late))
+        if late:
+            words = f"visits are less than {days} days before {covered}, where the diagnoses end"
+            found.fact(late, len(registers.visits), words, warn=True)
 
 
 def _check_patients(registers: Registers, found: _Findings) -> None:

@@ -45,7 +45,7 @@ def code_lists() -> dict[str, CodeList]:
         if not file.name.endswith(".toml"):
             continue
         data = tomllib.loads(file.read_text(encoding="utf8"))
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        values: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
         one = CodeList(**values)
         found[one.full_name] = one
     return found

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
-from precordial.cohort.flow import Flow, FlowStep
+from precordial.cohort.cohort import LABEL
+from precordial.cohort.flow import SPLITS, Count, Flow, FlowStep, fold_text
+from precordial.cohort.people import rows_each
 from precordial.cohort.splits import SOURCE_SPLITS, TARGET_SPLITS
 
-_SPLITS = {
-    "train": "training",
-    "validation": "validation",
-    "random_test": "random test",
-    "temporal_test": "temporal test",
-}
+MANY = 8  # outcomes; of more than so many, the flow chart tells only how many rows have any of them
 
 
 class FlowChart:
@@ -74,39 +72,74 @@ class FlowChart:
         why: str,
         *,
         reasons: Mapping[str, int] | None = None,
+        touched: int | None = None,
     ) -> None:
-        """A box that keeps the rows `after` of the rows `before`."""
-        row = "row" if "row" in before.columns else "ecg_id"
-        left_out = before.join(after.select(row), on=row, how="anti")
-        lost = _box(branch, key, why, left_out)
+        """A box that keeps the rows `after` of the rows `before`.
+
+        `touched` is the number of patients who lose a row, where it does not follow from the two, since ids changed.
+        """
+        first, kept = _box(branch, key, why, before), _box(branch, key, text, after)
+        if touched is None:
+            had, have = rows_each(before["patient_id"]), rows_each(after["patient_id"])
+            touched = int((had > np.pad(have, (0, len(had) - len(have)))).sum())
         self._steps.append(
             replace(
-                _box(branch, key, text, after),
+                kept,
                 why=why,
-                excluded_patients=_patients(before) - _patients(after),
-                excluded_visits=lost.visits,
-                excluded_ecgs=lost.ecgs,
-                touched_patients=lost.patients,
+                excluded_patients=(first.patients or 0) - (kept.patients or 0),
+                excluded_visits=None if kept.visits is None else len(before) - len(after),
+                excluded_ecgs=None if kept.ecgs is None else len(before) - len(after),
+                touched_patients=touched,
                 reasons=dict(reasons or {}),
             )
         )
 
-    def parts(self, branch: str, table: pl.DataFrame) -> None:
-        """A box for each split."""
-        for split in TARGET_SPLITS if branch == "target" else SOURCE_SPLITS:
-            part = table.filter(pl.col("split") == split)
-            reasons = {}
-            if branch == "target":
-                reasons["with the outcome"] = int((part["label"] == 1).sum())
+    def parts(self, branch: str, table: pl.DataFrame, folds: Sequence[str] = ()) -> None:
+        """A box for each split, and for each fold where the test set goes round.
+
+        Args:
+            branch: "target" or "source".
+            table: with patient_id, split, for folds fold (from 0), and for the target "label:NAME" of each outcome.
+            folds: names of the folds; see `fold_text`.
+        """
+        for key, text, part in _split_tables(branch, table, folds):
+            reasons = _outcomes(part) if branch == "target" else {}
             for name in ("age", "sex"):
-                if name in part.columns:
-                    reasons[f"without {name}"] = part[name].null_count()
-            shown = {text: count for text, count in reasons.items() if count or text == "with the outcome"}
-            self._steps.append(replace(_box(branch, split, _SPLITS[split], part), part=True, reasons=shown))
+                missing = part[name].null_count() if name in part.columns else 0
+                reasons |= {f"without {name}": missing} if missing else {}
+            self._steps.append(replace(_box(branch, key, text, part), part=True, reasons=reasons))
+
+
+def _split_tables(branch: str, table: pl.DataFrame, folds: Sequence[str]) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Key, words and rows of each split. Those of the paper's scheme are there also when they are empty."""
+    found = set(table["split"].unique().to_list())
+    usual = SOURCE_SPLITS if branch == "source" else () if "fold" in found else TARGET_SPLITS
+    for split, text in SPLITS.items():
+        if split in found or split in usual:
+            yield split, text, table.filter(pl.col("split") == split)
+    if "fold" in found:
+        rest = table.filter(pl.col("split") == "fold")
+        for number in range(max(len(folds), int(rest["fold"].max()) + 1)):  # type: ignore[arg-type]
+            yield f"fold-{number + 1}", fold_text(number, folds), rest.filter(pl.col("fold") == number)
+
+
+def _outcomes(part: pl.DataFrame) -> dict[str, Count]:
+    """How many have each outcome, and of how many it is unknown."""
+    labels = {name.removeprefix(LABEL): part[name] for name in part.columns if name.startswith(LABEL)}
+    if len(labels) > MANY:
+        some = part.select(pl.any_horizontal((pl.col(f"{LABEL}{name}") == 1).fill_null(False) for name in labels))
+        return {f"with any of {len(labels)} outcomes": int(some.to_series().sum())}
+    reasons: dict[str, Count] = {}
+    for name, label in labels.items():
+        one = len(labels) == 1
+        reasons["with the outcome" if one else f"with {name}"] = int((label == 1).sum())
+        unknown = label.null_count()
+        reasons |= {f"{'outcome' if one else name} unknown": unknown} if unknown else {}
+    return reasons
 
 
 def _patients(table: pl.DataFrame) -> int:
-    return table["patient_id"].drop_nulls().n_unique()
+    return int(np.count_nonzero(rows_each(table["patient_id"])))
 
 
 def _box(branch: str, key: str, text: str, table: pl.DataFrame) -> FlowStep:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 BRANCHES = {"archive": "ECG archive", "target": "Target", "source": "Source"}
+SPLITS = {
+    "train": "training",
+    "validation": "validation",
+    "random_test": "random test",
+    "site_test": "site test",
+    "temporal_test": "temporal test",
+}
+Count = int | str  # a text is what is shown in place of a count that would tell too much; see `report.disclosure`
 
 
 @dataclass(frozen=True)
@@ -31,16 +40,16 @@ class FlowStep:
     branch: str
     key: str
     text: str
-    patients: int | None = None
-    visits: int | None = None
-    ecgs: int | None = None
+    patients: Count | None = None
+    visits: Count | None = None
+    ecgs: Count | None = None
     why: str = ""
-    excluded_patients: int | None = None
-    excluded_visits: int | None = None
-    excluded_ecgs: int | None = None
-    touched_patients: int | None = None
+    excluded_patients: Count | None = None
+    excluded_visits: Count | None = None
+    excluded_ecgs: Count | None = None
+    touched_patients: Count | None = None
     part: bool = False
-    reasons: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,16 +96,15 @@ class Flow:
 def who_stays(step: FlowStep) -> str:
     """A word about the patients who lose a visit and keep another."""
     touched, lost = step.touched_patients or 0, step.excluded_patients or 0
-    if touched == lost:
+    if isinstance(touched, str) or isinstance(lost, str) or touched == lost:
         return ""
-    return (
-        f" ({number_text(lost)} patients leave, {number_text(touched - lost)} stay with others)"
-        if lost
-        else " (who stay)"
-    )
+    if not lost:
+        return " (who stay)"
+    leave = "1 patient leaves" if lost == 1 else f"{number_text(lost)} patients leave"
+    return f" ({leave}, {number_text(touched - lost)} {'stays' if touched - lost == 1 else 'stay'} with others)"
 
 
-def counts_text(visits: int | None, ecgs: int | None, patients: int | None) -> str:
+def counts_text(visits: Count | None, ecgs: Count | None, patients: Count | None) -> str:
     """Counts in words; None is left out.
 
     >>> counts_text(1, None, 1), counts_text(None, 1200, None)
@@ -113,10 +121,24 @@ def counts_text(visits: int | None, ecgs: int | None, patients: int | None) -> s
     return f"{', '.join(things)} of {people}" if things else people
 
 
-def number_text(count: int) -> str:
+def number_text(count: Count) -> str:
     """A count with blanks at its thousands.
 
-    >>> number_text(50518)
-    '50 518'
+    >>> number_text(50518), number_text("< 5")
+    ('50 518', '< 5')
     """
-    return f"{count:_}".replace("_", " ")
+    return count if isinstance(count, str) else f"{count:_}".replace("_", " ")
+
+
+def fold_text(number: int, names: Sequence[str] = ()) -> str:
+    """A fold in words: its number from 1, or the site that is tested in it.
+
+    Args:
+        number: of the fold, from 0.
+        names: of the folds, as the cohort's settings have them; without, folds have numbers.
+
+    >>> fold_text(0), fold_text(1, ("1", "2")), fold_text(1, ("Lund", "Malmö"))
+    ('fold 1', 'fold 2', 'site Malmö')
+    """
+    name = names[number] if number < len(names) else ""
+    return f"fold {number + 1}" if name in ("", str(number + 1)) else f"site {name}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.cohort.splits import FOLD, WORD, codes_of, shuffle
+from precordial.cohort.splits import FOLD, SITE_TEST, WORD, codes_of, shuffle
 from precordial.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def fold_splits(cohort: Cohort, fold: int) -> NDArray[np.str_]:
     of_patient = np.full(len(everyone), LEFT_OUT, WORD)
     of_patient[others] = "train"
     of_patient[others[order[: int(Fraction(cohort.settings["validation"]) * len(others))]]] = "validation"
-    test = "site_test" if cohort.settings["split"]["scheme"] == "sites" else "random_test"
+    test = SITE_TEST if cohort.settings["split"]["scheme"] == "sites" else "random_test"
     split[going] = np.where(tested, test, of_patient[patient])
     return split
 
@@ -81,3 +81,21 @@ def in_fold(cohort: Cohort, fold: int) -> Cohort:
 def named_fold(cohort: Cohort, name: str) -> Cohort:
     """The cohort as it is in the fold of this name, one of `fold_names`."""
     return in_fold(cohort, fold_names(cohort).index(name))
+
+
+def folds_text(cohort: Cohort) -> str:
+    """One line per fold: who is tested, trains and validates in it, and what is left out of it."""
+    lines = []
+    target = cohort.role == "target"
+    for fold, name in enumerate(fold_names(cohort)):
+        split = np.where(cohort.split == FOLD, fold_splits(cohort, fold), "")
+        tested = cohort.fold == fold
+        out = int((target & (cohort.split == FOLD) & (split == LEFT_OUT)).sum())
+        patients = [
+            len(set(cohort.patient_id[rows].tolist())) for rows in (tested, split == "train", split == "validation")
+        ]
+        lines.append(
+            f"fold {name}: {int(tested.sum()):,} rows of {patients[0]:,} patients are tested, {out:,} other rows of "
+            f"theirs left out; {patients[1]:,} patients train, {patients[2]:,} validate"
+        )
+    return "\n".join(lines)

@@ -65,13 +65,10 @@ def from_labels(
     chart.step("target", "labelled", "with a label", recordings, target, "without a label")
     if not len(target):
         raise RegisterError("no ECG has a label", file=file, remedy="check the columns of the labels")
+    target = split_target(settings, target.with_columns(pl.col("ecg_id").alias("visit_id")), "recorded_at", chart)
     nothing = pl.lit(None, pl.Datetime("us"))
-    target = target.with_columns(
-        pl.col("ecg_id").alias("visit_id"),
-        nothing.alias("arrival"),
-        *(nothing.alias(EVENT + name.removeprefix(LABEL)) for name in labels),
-    )
-    target = split_target(settings, target, "recorded_at", chart)
+    events = [nothing.alias(EVENT + name.removeprefix(LABEL)) for name in labels]
+    target = target.with_columns(nothing.alias("arrival"), *events)
 
     chart.start("source", "ecgs", "usable ECGs", usable)
     source = steps.without_patients(usable, patients)

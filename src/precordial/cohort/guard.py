@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort.cohort import Cohort
-from precordial.cohort.leaks import RULES, Evidence
+from precordial.cohort.evidence import Evidence, number_texts
+from precordial.cohort.leaks import RULES
 from precordial.errors import ArchiveError, LeakageError
 
 SHOWN = 10
@@ -85,8 +86,10 @@ def find_leaks(
     Raises:
         ArchiveError: the cohort names an ECG that is not in the archive.
     """
-    place_in_archive = {identifier: i for i, identifier in enumerate(ecg_id.tolist())}
-    at = np.array([place_in_archive.get(identifier, -1) for identifier in cohort.ecg_id.tolist()], np.int64)
+    number = number_texts(np.concatenate([np.asarray(ecg_id, np.str_), cohort.ecg_id]))
+    in_archive = np.full(int(number.max(initial=-1)) + 1, -1)
+    in_archive[number[: len(ecg_id)]] = np.arange(len(ecg_id))
+    at = in_archive[number[len(ecg_id) :]]
     if (at < 0).any():
         raise ArchiveError(
             f"the archive does not have the ECGs of {_rows(cohort, np.flatnonzero(at < 0))}",

@@ -21,6 +21,7 @@ from precordial.errors import SettingsError
 TARGET_SPLITS = ("train", "validation", "random_test", "temporal_test")
 SOURCE_SPLITS = ("train", "validation")
 FOLD = "fold"  # of the target, where the test set goes round; see `precordial.cohort.folds`
+SITE_TEST = "site_test"  # of a fold that is a site
 OLDER_VISIT = "older_visit"  # of a patient of the temporal test, before the walk: in no split
 NOT_IN_SPLIT = "not_in_split"  # its value of the column that gives the split is not named
 WORD = "U16"  # room for each of these words
@@ -37,13 +38,18 @@ def id_key(identifier: str) -> tuple[int, int, str]:
     return (1, 0, identifier)
 
 
+def _listed(names: Iterable[str]) -> list[str]:
+    """As Python's text, which is hashed and encoded several times as fast as NumPy's."""
+    return names.tolist() if isinstance(names, np.ndarray) else list(names)
+
+
 def codes_of(names: Iterable[str]) -> tuple[NDArray[np.int64], list[str]]:
     """Each name's number, from 0 in the order of first appearance, and the different names.
 
     >>> codes_of(["b", "a", "b"])
     (array([0, 1, 0]), ['b', 'a'])
     """
-    given = names.tolist() if isinstance(names, np.ndarray) else list(names)
+    given = _listed(names)
     number = dict(zip(dict.fromkeys(given), count(), strict=False))
     return np.fromiter(map(number.__getitem__, given), np.int64, len(given)), list(number)
 
@@ -65,7 +71,7 @@ def shuffle(patients: Sequence[str], *, seed: int, purpose: str) -> NDArray[np.i
 
 def shuffled(patients: Iterable[str], *, seed: int, purpose: str) -> list[str]:
     """Each patient once, in the order of `shuffle`."""
-    everyone = list(set(patients))
+    everyone = list(set(_listed(patients)))
     return [everyone[i] for i in shuffle(everyone, seed=seed, purpose=purpose).tolist()]
 
 

@@ -32,10 +32,16 @@ def code15_table(folder: str | Path) -> pl.DataFrame:
     import polars as pl
 
     path = Path(folder) / EXAMS
-    names = {"exam": "exam_id", "part": "trace_file", "patient_id": "patient_id", "age": "age", "is_male": "is_male"}
+    names = {
+        "exam": "exam_id",
+        "trace_file": "trace_file",
+        "patient_id": "patient_id",
+        "age": "age",
+        "is_male": "is_male",
+    }
     table = read_set_table(path, names | {label: label for label in ABNORMALITIES}, {"age": "number"})
     # An exam is known by its number alone where the table does not say in which part it is.
-    file = pl.col("part").fill_null("") + "#" + pl.col("exam").str.replace(r"\.0$", "")
+    file = pl.col("trace_file").fill_null("") + "#" + pl.col("exam").str.replace(r"\.0$", "")
     return table.select(
         "row",
         file.alias("file"),

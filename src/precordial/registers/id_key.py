@@ -26,7 +26,7 @@ def read_id_key(settings: IdKey, account: Account) -> pl.DataFrame:
 
     Returns:
         old, new, first_day, last_day (whole days since 1970, both included): the person that an id belongs to on these
-        days, which do not overlap for one id.
+        days, which do not overlap for one id. An id that leads to nobody on any day has the days from 1 to 0.
 
     Raises:
         RegisterError: the file cannot be understood, ids lead in a circle, or an id belongs to two persons on a day.
@@ -54,7 +54,10 @@ def read_id_key(settings: IdKey, account: Account) -> pl.DataFrame:
         )
         key = key.filter(pl.col("first_day") <= pl.col("last_day"))
     log.kept = key.height
-    return _without_conflicts(_followed(key, settings, account), settings, account)
+    periods = _without_conflicts(_followed(key, settings, account), settings, account)
+    nowhere = key.join(periods, on="old", how="anti").select("old", pl.lit("").alias("new")).unique()
+    never = (pl.lit(1, pl.Int32).alias("first_day"), pl.lit(0, pl.Int32).alias("last_day"))
+    return pl.concat([periods, nowhere.with_columns(never)]).sort("old", "first_day")
 
 
 def translate_ids(
@@ -103,13 +106,13 @@ def _followed(key: pl.DataFrame, settings: IdKey, account: Account) -> pl.DataFr
     Chains are doubled: each step goes as far as all before, so that 20 are enough for a million ids.
     """
     place = order_columns(key)
-    chains = key.select(*place, "old", "new", "first_day", "last_day", (pl.col("old") == pl.col("new")).alias("done"))
+    ends = (pl.col("old") == pl.col("new")) | ~pl.col("new").is_in(key["old"].implode())
+    chains = key.select(*place, "old", "new", "first_day", "last_day", ends.alias("done"))
     for _ in range(key.height.bit_length() + 1):
-        steps = chains.drop(place).unique()
-        chains = chains.with_columns(pl.col("done") | ~pl.col("new").is_in(steps["old"].implode()))
         going = chains.filter(~pl.col("done"))
         if not going.height:
             return chains
+        steps = chains.drop(place).unique()
         gone = (
             going.join(steps, left_on="new", right_on="old", suffix="_next")
             .with_columns(
@@ -166,15 +169,16 @@ def _without_conflicts(chains: pl.DataFrame, settings: IdKey, account: Account) 
     overlaps = pl.col("first_day") <= pl.col("last_day").shift(1).over("old")
     torn = periods.filter(overlaps)["old"].unique()
     if len(torn):
-        rows = chains.filter(pl.col("old").is_in(torn.implode()))
         place = order_columns(chains)
+        rows = chains.filter(pl.col("old").is_in(torn.implode())).sort(place).with_row_index("nth")
         pairs = rows.join(rows, on="old", suffix="_other").filter(
             (pl.col("new") != pl.col("new_other"))
             & (pl.col("first_day") <= pl.col("last_day_other"))
             & (pl.col("first_day_other") <= pl.col("last_day"))
-            & (pl.struct(place) > pl.struct(pl.col(f"{name}_other").alias(name) for name in place))
+            & (pl.col("nth") > pl.col("nth_other"))
+            & pl.any_horizontal(pl.col(name) != pl.col(f"{name}_other") for name in place)
         )
-        later = pairs.sort(*place, *(f"{name}_other" for name in place)).head(1)
+        later = pairs.sort("nth", "nth_other").head(1)
         both = pl.concat([later.select(pl.col(f"{name}_other").alias(name) for name in place), later.select(place)])
         problem = "the id also belongs to another person in {}, on the same days"
         account.problem(two_rows(both, settings.paths(), settings.columns.old, problem))

@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +25,8 @@ import polars as pl
 from precordial.archive.pseudonyms import OLDEST, Pseudonyms, tidy
 from precordial.errors import RegisterError
 from precordial.files import replacing
+from precordial.registers.account import Account
+from precordial.registers.csv_files import Spelling, csv_batches, csv_header
 from precordial.registers.values import dates_from_text, plain_text
 
 YEARS = (1800, 2200)  # between which a date can be one of a patient's
@@ -58,7 +58,7 @@ def pseudonymise_table(
     """Write a register extract anew, with pseudonyms; see the module for what becomes of it.
 
     Args:
-        path: a CSV file.
+        path: a CSV file, also compressed (.gz).
         out: where the new one goes, in UTF-8 and with the same separator.
         pseudonyms: of the archive; the patients are put into its key table.
         id_column: the patients' ids. A row without one has a shift of its own.
@@ -82,8 +82,8 @@ def pseudonymise_table(
     for there, what in ((path, "the old one"), (pseudonyms.keyfile, "the key"), (pseudonyms.table, "the key table")):
         if out.resolve() == there.resolve():
             raise RegisterError(f"the new table would take the place of {what}", file=out, remedy="name another file")
-    table = _read(path, separator, encoding)
     named = [id_column, *date_columns, *birth_columns, *code_columns, *drop]
+    table = _read(path, Spelling(separator, encoding), named)
     _check_names(path, table.columns, named, [*keep, *formats])
     table = table.drop(drop)
     table = table.with_columns(plain_text(pl.String(), name).alias(name) for name in named if name in table.columns)
@@ -106,43 +106,18 @@ def pseudonymise_table(
     return table.height
 
 
-def _read(path: Path, separator: str, encoding: str) -> pl.DataFrame:
-    """All columns as text."""
+def _read(path: Path, spelling: Spelling, named: Sequence[str]) -> pl.DataFrame:
+    """All columns as they are written."""
     if not path.is_file():
         raise RegisterError("there is no such file", file=path, remedy="check the path")
-    if len(separator.encode()) != 1:
-        raise RegisterError("the separator must be one ASCII character", file=path)
-    try:
-        name = codecs.lookup(encoding).name
-        utf8 = name in ("utf-8", "utf-8-sig")
-        with path.open(encoding="utf-8-sig" if utf8 else name, newline="") as file:
-            header = next(csv.reader(file, delimiter=separator), [])
-        twice = next((name for name, count in Counter(header).items() if count > 1), None)
-        if twice is not None:
-            raise RegisterError("two columns have this name", file=path, column=twice, remedy="rename one of them")
-        return pl.read_csv(path, separator=separator, encoding="utf8" if utf8 else name, infer_schema=False)
-    except LookupError:
-        raise RegisterError("there is no such encoding", file=path, remedy='try "utf8" or "cp1252"') from None
-    except (UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError):
-        raise _unreadable(path, separator, encoding) from None
-
-
-def _unreadable(path: Path, separator: str, encoding: str) -> RegisterError:
-    """Say where a file breaks; Polars does not."""
-    row = 0
-    try:
-        with path.open(encoding=encoding, newline="") as file:
-            width = 0
-            for row, cells in enumerate(csv.reader(file, delimiter=separator), start=1):
-                width = width or len(cells)
-                if len(cells) > width:
-                    problem = f"{len(cells)} cells where the header has {width}"
-                    return RegisterError(problem, file=path, row=row, remedy="quote cells that contain the separator")
-    except UnicodeDecodeError:
-        return RegisterError(f"the file is not written in {encoding}", file=path, remedy='try "cp1252"')
-    except csv.Error:
-        row += 1
-    return RegisterError("the file cannot be read as CSV", file=path, row=row or None, remedy="check its quotes")
+    header = csv_header(path, spelling, tuple(named))
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
+    if twice is not None:
+        raise RegisterError("two columns have this name", file=path, column=twice, remedy="rename one of them")
+    nothing = pl.DataFrame(schema={str(place): pl.String for place in range(len(header))})
+    return pl.concat([nothing, *csv_batches(path, spelling, header, Account().problem)]).rename(
+        {str(place): name for place, name in enumerate(header)}
+    )
 
 
 def _check_names(path: Path, present: list[str], named: list[str], more: list[str]) -> None:

@@ -16,19 +16,17 @@ from precordial.errors import RegisterError
 from precordial.registers import codes
 from precordial.registers.account import Account
 from precordial.registers.batches import CODE, Plan
-from precordial.registers.joins import order_columns, two_rows
+from precordial.registers.joins import order_columns, standing_twice, two_rows
 from precordial.registers.settings import (
-    KINDS,
     Adjudicated,
     Deaths,
     Diagnoses,
     Ecgs,
-    Kind,
     Patients,
     Procedures,
-    TableSettings,
     Visits,
 )
+from precordial.registers.table_settings import KINDS, Kind, TableSettings
 from precordial.registers.tables import read_plan
 from precordial.registers.values import sex_words
 
@@ -118,7 +116,9 @@ def read_patients(settings: Patients, account: Account, *, female: Sequence[str]
     log = account.table(plan.name)
     known = table.drop_nulls("patient_id")
     log.drop("no patient id", table.height - known.height)
-    once = known.unique(list(plan.kinds), keep="first", maintain_order=True)
+    once = known
+    if standing_twice(known, list(plan.kinds)).any():
+        once = known.unique(list(plan.kinds), keep="first", maintain_order=True)
     log.drop("the same row again", known.height - once.height)
     problem = "the patient also stands in {}, with another birth date, sex or end"
     once = _check_once(once, ["patient_id"], settings, account, "patient_id", problem)
@@ -193,9 +193,9 @@ def _coded(
     plan = Plan(**{**vars(plan), "kinds": kinds, "codes": given, "main": columns.main})
     wanted = None if prefixes is None else codes.clean_words(prefixes)
     main = [value.strip().lower() for value in settings.main_values]  # type: ignore[attr-defined]
-    log = account.table(name)
 
     def select(frame: pl.DataFrame) -> pl.DataFrame:
+        log = account.table(name)
         places = [column for column in frame.columns if column.startswith(CODE)]
         others = frame.drop(places, "position", strict=False)
         if columns.wide:
@@ -204,27 +204,28 @@ def _coded(
             positions = [_position(frame, main)] * len(places)
         parts = []
         for column, position in zip(places, positions, strict=True):
-            chosen, odd = _chosen(frame[column], wanted, pattern)
+            known, odd = _known(frame[column], wanted, pattern)
             log.note(_ODD, odd)
-            part = frame.with_columns(chosen.alias("code"), position.alias("position"))
-            parts.append(part.filter(chosen.is_not_null()).select(*others.columns, "code", "position"))
+            part = frame.filter(frame[column].is_in(known["cell"].implode()))
+            code = part[column].replace_strict(known["cell"], known["code"], return_dtype=pl.String)
+            part = part.with_columns(code.alias("code"), position.alias("position"))
+            parts.append(part.select(*others.columns, "code", "position"))
         empty = others.with_columns(pl.lit(None, pl.String).alias("code"), pl.lit(None, pl.Int32).alias("position"))
-        bare = empty.filter(pl.all_horizontal(frame.select(places).select(pl.all().is_null()))) if places else empty
-        rows = pl.concat([*parts, bare if keep_empty else empty.head(0)]).sort("row", "position", nulls_last=True)
+        rows = pl.concat([empty.head(0), *parts])
+        if keep_empty:
+            rows = pl.concat([rows, empty.join(rows, on="row", how="anti")])
         kept = rows["row"].n_unique()
         log.kept += kept
-        if not keep_empty:
-            log.drop(NO_CODE, bare.height)
-            log.drop(NOT_ASKED, frame.height - bare.height - kept)
-        return rows
+        log.drop(NO_CODE if wanted is None else NOT_ASKED, frame.height - kept)
+        return rows.sort("row", "position", nulls_last=True)
 
     table = read_plan(plan, account, select)
     order = ("row", "part", "patient_id", "code", "date", "register", "position")
     return table.select(name for name in order if name in table.columns)
 
 
-def _chosen(cells: pl.Series, prefixes: list[str] | None, pattern: str) -> tuple[pl.Series, int]:
-    """The cleaned codes, null where a code is not wanted; and how many cells do not look like a code.
+def _known(cells: pl.Series, prefixes: list[str] | None, pattern: str) -> tuple[pl.DataFrame, int]:
+    """The different cells that are wanted codes, `cell` and `code`; and how many cells do not look like a code.
 
     There are some thousand codes in millions of rows, so that it is done with the different ones.
     """
@@ -234,7 +235,7 @@ def _chosen(cells: pl.Series, prefixes: list[str] | None, pattern: str) -> tuple
     if prefixes is not None:
         table = table.filter(pl.any_horizontal(pl.lit(False), *(code.str.starts_with(prefix) for prefix in prefixes)))
     count = int(cells.is_in(odd.implode()).sum()) if len(odd) else 0
-    return cells.replace_strict(table["cell"], table["code"], default=None, return_dtype=pl.String), count
+    return table.drop_nulls("code"), count
 
 
 def _position(frame: pl.DataFrame, main: list[str]) -> pl.Expr:
@@ -250,7 +251,7 @@ def _check_once(
     table: pl.DataFrame, by: list[str], settings: TableSettings, account: Account, column: str, problem: str
 ) -> pl.DataFrame:
     """The rows, each key once; a key that stands twice is a problem."""
-    twice = table.filter(pl.struct(by).is_duplicated() & pl.all_horizontal(pl.col(by).is_not_null()))
+    twice = table.filter(standing_twice(table, by)).drop_nulls(by)
     if not twice.height:
         return table
     twice = twice.sort(*by, *order_columns(table))

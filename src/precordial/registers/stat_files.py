@@ -6,7 +6,8 @@ Dates come by their formats as dates, labelled values as their labels; what SAS 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from precordial.errors import RegisterError
 from precordial.registers.values import plain_text
 
 SUFFIXES = (".sas7bdat", ".xpt", ".dta")
-ROWS = 500_000  # read at a time
+ROWS = 1_000_000  # read at a time
 _EPOCH = datetime(1960, 1, 1)  # of both
 _DAY, _SECOND, _MILLISECOND = 86_400_000_000, 1_000_000, 1_000  # in µs
 # SAS' formats by their names, without width.
@@ -31,17 +32,49 @@ _SAS_SECONDS = re.compile(
 _STATA_UNITS = {"%td": _DAY, "%d": _DAY, "%tc": _MILLISECOND, "%tC": _MILLISECOND}
 
 
-def stat_header(path: Path) -> tuple[list[str], Any]:
-    """The names of the columns, and what the file says of them.
+@dataclass(frozen=True)
+class About:
+    """What a file says of its columns.
+
+    Attributes:
+        names: of all columns.
+        formats: column → its format.
+        labels: column → its values and their labels.
+    """
+
+    names: list[str]
+    formats: Mapping[str, str]
+    labels: Mapping[str, Mapping[float, str]]
+
+
+def stat_header(path: Path, catalog: Path | None = None) -> About:
+    """What a file says of its columns.
+
+    Args:
+        catalog: of a .sas7bdat file, with the labels of its values.
 
     Raises:
-        RegisterError: the file is damaged, or pyreadstat is not installed.
+        RegisterError: a file is missing or damaged, or pyreadstat is not installed.
     """
     _, about = _read(path, metadataonly=True)
-    return list(about.column_names), about
+    formats = {name: kind for name, kind in about.original_variable_types.items() if kind}
+    labels = about.variable_value_labels
+    if catalog is not None:
+        if not catalog.is_file():
+            raise RegisterError("there is no such file", file=catalog, remedy="check the path of the catalog")
+        _, listed = _read(catalog)
+        sets = {name.upper(): values for name, values in listed.value_labels.items()}
+        # A column's format is the name of its labels and a width: SEXF2.
+        plain = {name: re.sub(r"\d*\.?\d*$", "", kind.upper()) for name, kind in formats.items()}
+        labels = {name: sets[kind] for name, kind in plain.items() if kind in sets}
+    numbers = {
+        name: {float(value): str(text) for value, text in values.items() if isinstance(value, int | float)}
+        for name, values in labels.items()
+    }
+    return About(list(about.column_names), formats, numbers)
 
 
-def stat_batches(path: Path, about: Any, wanted: list[str], labelled: Container[str]) -> Iterator[pl.DataFrame]:
+def stat_batches(path: Path, about: About, wanted: list[str], labelled: Container[str]) -> Iterator[pl.DataFrame]:
     """The wanted columns of all rows, in types of their own.
 
     Args:
@@ -53,7 +86,7 @@ def stat_batches(path: Path, about: Any, wanted: list[str], labelled: Container[
     """
     offset = 0
     while True:
-        frame, _ = _read(path, usecols=wanted, row_offset=offset, row_limit=ROWS)
+        frame, _ = _read(path, output_format="polars", usecols=wanted, row_offset=offset, row_limit=ROWS)
         if frame.height:
             yield frame.select(_cells(frame[name], about, name in labelled) for name in wanted)
         if frame.height < ROWS:
@@ -61,37 +94,38 @@ def stat_batches(path: Path, about: Any, wanted: list[str], labelled: Container[
         offset += ROWS
 
 
-def _read(path: Path, **options: Any) -> tuple[pl.DataFrame, Any]:
+def _read(path: Path, **options: Any) -> tuple[Any, Any]:
     try:
         import pyreadstat
     except ImportError:
         remedy = "pip install 'precordial[stat]'"
         raise RegisterError("SAS and Stata files need the package pyreadstat", file=path, remedy=remedy) from None
-    readers: tuple[Any, ...] = (pyreadstat.read_sas7bdat, pyreadstat.read_xport, pyreadstat.read_dta)
-    reader = dict(zip(SUFFIXES, readers, strict=True))[path.suffix.lower()]
-    try:
+    suffix = path.suffix.lower()
+    readers = {".sas7bdat": "read_sas7bdat", ".xpt": "read_xport", ".dta": "read_dta"}
+    if suffix in readers:
         # Dates are converted here: pyreadstat makes Python's objects of them, and fails at one that is impossible.
-        frame, about = reader(str(path), output_format="polars", disable_datetime_conversion=True, **options)
+        options["disable_datetime_conversion"] = True
+    try:
+        reader: Any = getattr(pyreadstat, readers.get(suffix, "read_sas7bcat"))
+        frame, about = reader(str(path), **{"output_format": "dict", **options})
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, UnicodeDecodeError, OSError) as error:
-        what = "SAS" if path.suffix.lower() != ".dta" else "Stata"
+        what = "Stata" if suffix == ".dta" else "SAS"
         raise RegisterError(f"the {what} file is damaged or is none", file=path, remedy="write it again") from error
     return frame, about
 
 
-def _cells(cells: pl.Series, about: Any, labelled: bool) -> pl.Series:
+def _cells(cells: pl.Series, about: About, labelled: bool) -> pl.Series:
     if not cells.dtype.is_numeric():
         return cells
     cells = cells.cast(pl.Float64).fill_nan(None)
-    unit = _unit(about.original_variable_types.get(cells.name) or "")
+    unit = _unit(about.formats.get(cells.name, ""))
     if unit is not None:
         # Whole days, seconds or milliseconds: a fraction is cut off, as in a text. Year 9999 is far inside.
         moment = (pl.col(cells.name) * unit).floor().cast(pl.Int64, strict=False)
         return cells.to_frame().select(pl.lit(_EPOCH) + pl.duration(microseconds=moment)).to_series().alias(cells.name)
-    labels = about.variable_value_labels.get(cells.name) if labelled else None
-    if labels:
-        known = {float(value): str(label) for value, label in labels.items() if isinstance(value, int | float)}
+    if labelled and cells.name in about.labels:
         texts = cells.to_frame().select(plain_text(pl.Float64(), cells.name)).to_series()
-        named = cells.replace_strict(known, default=None, return_dtype=pl.String)
+        named = cells.replace_strict(about.labels[cells.name], default=None, return_dtype=pl.String)
         return named.fill_null(texts).alias(cells.name)
     return cells
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import polars as pl
 
-from precordial.registers.settings import Kind
+from precordial.registers.table_settings import Kind
 
 OLDEST = 125
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)?$"
@@ -64,12 +64,11 @@ def plain_text(dtype: pl.DataType, column: str) -> pl.Expr:
     return pl.when(cells != "").then(cells)
 
 
-def trimmed(cells: pl.Series) -> pl.Series:
-    """As `plain_text`, for text: looks first, since cells seldom have blanks around them."""
-    if cells.str.contains(r"^\s|\s$").any():
-        cells = cells.str.strip_chars()
-    empty = cells == ""
-    return cells.set(empty, None) if empty.any() else cells
+def trimmed(frame: pl.DataFrame) -> pl.DataFrame:
+    """As `plain_text`, for all columns of text: looks first, since cells seldom have blanks around them."""
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    untidy = frame.select((pl.col(name).str.contains(r"^\s|\s$") | (pl.col(name) == "")).any() for name in texts)
+    return frame.with_columns(plain_text(pl.String(), name).alias(name) for name in texts if untidy[name][0])
 
 
 def convert(cells: pl.Series, kind: Kind, writing: Writing) -> tuple[pl.Series, dict[str, pl.Series]]:
@@ -115,7 +114,9 @@ def _age(cells: pl.Series, writing: Writing) -> Converted:
 def _sex(cells: pl.Series, writing: Writing) -> Converted:
     if cells.dtype != pl.String:  # from a table that was joined
         return cells, {}
-    values = cells.str.to_lowercase().replace_strict(writing.words, default=None, return_dtype=pl.Float64)
+    written = cells.unique()
+    numbers = written.str.to_lowercase().replace_strict(writing.words, default=None, return_dtype=pl.Float64)
+    values = cells.replace_strict(written, numbers, default=None, return_dtype=pl.Float64)
     return values, {_NO_SEX: cells.is_not_null() & values.is_null()}
 
 

@@ -4,15 +4,16 @@ Tables are here; the page is `precordial.report.html.write_html`, which loads ma
 called.
 """
 
-from precordial.report.characteristics import table_one, table_two
 from precordial.report.table import Table, write_report
-from precordial.report.tables import report_tables, table_four, table_sizes, table_three
+from precordial.report.table_one import table_one, table_two
+from precordial.report.tables import results_tables, table_four, table_outcomes, table_sizes, table_three
 
 __all__ = [
     "Table",
-    "report_tables",
+    "results_tables",
     "table_four",
     "table_one",
+    "table_outcomes",
     "table_sizes",
     "table_three",
     "table_two",

@@ -38,9 +38,10 @@ class Example:
     text: str
 
 
-def best_run(runs: Sequence[RunRecord], rows: Sequence[Row]) -> RunRecord | None:
+def best_run(runs: Sequence[RunRecord], rows: Sequence[Row], outcome: str) -> RunRecord | None:
     """The fine-tuned run with the highest validation AUC (from scratch where none is fine-tuned), None without any."""
-    validated = {row.run: row.value for row in rows if (row.split, row.metric) == ("validation", "auc")}
+    of_interest = ("validation", "auc", outcome)
+    validated = {row.run: row.value for row in rows if (row.split, row.metric, row.target) == of_interest}
     for kind in ("finetune", "scratch"):
         found = [run for run in runs if run.row.kind == kind]
         if found:
@@ -61,18 +62,29 @@ def choose(table: Predictions) -> dict[tuple[int, str], int]:
     return chosen
 
 
-def examples(predictions: Predictions, cohort: Cohort, archive: Archive, label: str) -> list[Example]:
-    """The ECGs that a run scored highest and lowest, with the label and without."""
-    tests = predictions.rows(np.isin(predictions.split, TEST_SPLITS))
+def examples(
+    predictions: Predictions, cohort: Cohort, archive: Archive, outcome: str, *, counts: bool = True
+) -> list[Example]:
+    """The ECGs that a run scored highest and lowest, with the outcome and without.
+
+    Args:
+        predictions: of one run.
+        cohort, archive: it was made on.
+        outcome: of the cohort.
+        counts: whether to say among how many ECGs these were chosen.
+    """
+    tests = predictions.select(target=outcome)
+    tests = tests.rows(np.isin(tests.split, TEST_SPLITS))
     ages = dict(zip(cohort.ecg_id.tolist(), cohort.age.tolist(), strict=True))
     found = []
     for (truth, end), row in choose(tests).items():
         ecg_id, score = str(tests.ecg_id[row]), float(tests.score[row])
         rank = grouped(1 + int((tests.score > score).sum()))
         age = age_band(ages[ecg_id])
-        text = f"Score {score:.3f}, rank {rank} from the top among {grouped(len(tests))} test ECGs; {age}."
+        among = f", rank {rank} from the top among {grouped(len(tests))} test ECGs" if counts else ""
+        text = f"Score {score:.3f}{among}; {age}."
         leads = twelve_leads(archive[ecg_id].signal)
-        title = f"{'With' if truth else 'Without'} {label}, {end} score"
+        title = f"{'With' if truth else 'Without'} {outcome}, {end} score"
         found.append(Example(leads, archive.rate, title, text))
     return found
 

@@ -85,11 +85,12 @@ def roc_figure(panels: Sequence[tuple[str, Sequence[Curve]]]) -> Figure:
     return figure
 
 
-def interval_figure(rows: Sequence[Row]) -> Figure:
+def interval_figure(rows: Sequence[Row], *, counts: bool = True) -> Figure:
     """A dot and its interval for each model, pre-training and test set; several seeds stand on one line.
 
     Args:
         rows: AUCs on the test sets, in the order of the lines.
+        counts: whether to say how many ECGs and events there are.
     """
     names = list(dict.fromkeys(name_of(row) for row in rows))
     splits = [split for split in TESTS if any(row.split == split for row in rows)]
@@ -108,7 +109,7 @@ def interval_figure(rows: Sequence[Row]) -> Figure:
             if len(seeds) == 1:
                 above: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center"}
                 axes.annotate(f"{row.value:.2f}", (row.value, y), fontsize=7, **above)
-        events = f"\n{grouped(here[0].events or 0)} of {grouped(here[0].n)} ECGs" if here else ""
+        events = f"\n{grouped(here[0].events or 0)} of {grouped(here[0].n)} ECGs" if here and counts else ""
         axes.set_title(f"{TESTS[split]} test{events}", fontsize=8.5)
         axes.axvline(0.5, color=GREY, linewidth=0.8, zorder=0)
         axes.tick_params(axis="y", length=0)

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.textpath import text_to_path
 
-from precordial.cohort.flow import BRANCHES, Flow, FlowStep, counts_text, number_text, who_stays
+from precordial.cohort.flow import BRANCHES, Count, Flow, FlowStep, counts_text, number_text, who_stays
 
 # Inches. A column is a chain of boxes with what was left out at its right side.
 BOX, SIDE, BETWEEN, MARGIN = 2.55, 1.85, 0.25, 0.06
@@ -21,6 +21,8 @@ COLUMN = BOX + BETWEEN + SIDE
 LINE, PAD, GAP, INDENT = 0.152, 0.06, 0.2, 0.09
 SIZE = 8.0  # points
 FONT = "DejaVu Sans"
+PARTS = 4  # side by side; more go on in the next line
+UNUSABLE = "unusable: "
 LOOKS = {"kept": ("#eef4fa", "#4a6f94"), "out": ("#f7f3ee", "#a08a6c"), "part": ("#eaf5ef", "#4c8a6c")}
 
 
@@ -68,21 +70,28 @@ def boxes(steps: Sequence[FlowStep]) -> Iterator[Box]:
         yield _box(kept)
 
 
-def _size(step: FlowStep) -> tuple[int | None, ...]:
+def _size(step: FlowStep) -> tuple[Count | None, ...]:
     return step.patients, step.visits, step.ecgs
 
 
 def _box(steps: Sequence[FlowStep]) -> Box:
     first = steps[0]
-    left_out = (first.excluded_visits or 0) + (first.excluded_ecgs or 0)
-    reasons = [f"{number_text(count)} {reason.removeprefix('unusable: ')}" for reason, count in first.reasons.items()]
-    why_out = sum(first.reasons.values()) == left_out  # else they are about those who stay
+    reasons = [f"{number_text(count)} {reason.removeprefix(UNUSABLE)}" for reason, count in first.reasons.items()]
+    why_out = _about_those_left_out(first)
     lines = [counts_text(first.visits, first.ecgs, first.patients), ", ".join(step.text for step in steps)]
     out = []
-    if left_out:
+    if first.excluded_visits or first.excluded_ecgs:
         counts = counts_text(first.excluded_visits, first.excluded_ecgs, first.touched_patients)
         out = [counts, f"{first.why}{who_stays(first)}", *(reasons if why_out else ())]
     return Box((*lines, *(() if why_out else reasons)), tuple(out))
+
+
+def _about_those_left_out(step: FlowStep) -> bool:
+    """Whether the reasons say why, by adding up to what was left out; else they are about those who stay."""
+    if all(reason.startswith(UNUSABLE) for reason in step.reasons):
+        return True
+    counts = [count for count in step.reasons.values() if isinstance(count, int)]
+    return len(counts) == len(step.reasons) and sum(counts) in (step.excluded_visits, step.excluded_ecgs)
 
 
 def _branch(axes: Axes, x: float, y: float, name: str, steps: Sequence[FlowStep], above: float | None = None) -> float:
@@ -105,27 +114,33 @@ def _branch(axes: Axes, x: float, y: float, name: str, steps: Sequence[FlowStep]
 
 
 def _parts(axes: Axes, x: float, y: float, parts: Sequence[FlowStep], after: bool) -> float:
-    """Draw the splits side by side below y; where they end."""
-    if not parts:
+    """Draw the splits side by side below y, in as many lines as it takes; where they end."""
+    across = min(len(parts), PARTS)
+    if not across:
         return y
-    width = min((COLUMN - 0.1 * (len(parts) - 1)) / len(parts), 1.6)
-    texts = []
-    for step in parts:
-        counts = [counts_text(step.visits, step.ecgs, None), counts_text(None, None, step.patients)]
-        texts.append(
-            (step.text, *counts, *(f"{number_text(count)} {reason}" for reason, count in step.reasons.items()))
-        )
-    top, centres = y - 2 * GAP, [x + width / 2 + k * (width + 0.1) for k in range(len(parts))]
-    if after:  # one line down, one across, an arrow to each
-        middle = y - GAP * 0.8
-        axes.plot((x + BOX / 2,) * 2, (y, middle), color="black", linewidth=0.8)
-        axes.plot((centres[0], max(centres[-1], x + BOX / 2)), (middle, middle), color="black", linewidth=0.8)
-        for centre in centres:
-            _arrow(axes, (centre, middle), (centre, top))
-    height = max(_height(lines, width) for lines in texts)
-    for centre, lines in zip(centres, texts, strict=True):
-        _draw(axes, centre - width / 2, top, width, lines, "part", height)
-    return top - height
+    width = min((COLUMN - 0.1 * (across - 1)) / across, 1.6)
+    stem, turn = x + BOX / 2, y - GAP * 0.8  # one line down, one across, an arrow to each
+    for start in range(0, len(parts), across):
+        here = parts[start : start + across]
+        texts = [_part(step) for step in here]
+        top, centres = y - 2 * GAP, [x + width / 2 + k * (width + 0.1) for k in range(len(here))]
+        if after:
+            axes.plot((stem, stem), (turn if start else y, y - GAP * 0.8), color="black", linewidth=0.8)
+            turn = y - GAP * 0.8
+            ends = min(centres[0], stem), max(centres[-1], stem)
+            axes.plot(ends, (turn, turn), color="black", linewidth=0.8)
+            for centre in centres:
+                _arrow(axes, (centre, turn), (centre, top))
+        height = max(_height(lines, width) for lines in texts)
+        for centre, lines in zip(centres, texts, strict=True):
+            _draw(axes, centre - width / 2, top, width, lines, "part", height)
+        y, stem = top - height, x + COLUMN / 2  # further down, the line runs between the second and the third
+    return y
+
+
+def _part(step: FlowStep) -> tuple[str, ...]:
+    counts = [counts_text(step.visits, step.ecgs, None), counts_text(None, None, step.patients)]
+    return (step.text, *counts, *(f"{number_text(count)} {reason}" for reason, count in step.reasons.items()))
 
 
 def _draw(
@@ -151,9 +166,9 @@ def _height(lines: Sequence[str], width: float) -> float:
 
 
 def _wrapped(text: str, width: float, bold: bool) -> list[str]:
-    """The text in lines that fit into a box; a number is not broken at its thousands."""
+    """The text in lines that fit into a box; a number is not broken at its thousands, nor after a sign."""
     lines = [""]
-    for word in re.sub(r"(?<=\d) (?=\d{3}\b)", "\u00a0", text).split(" "):
+    for word in re.sub(r"(?<=\d) (?=\d{3}\b)|(?<=[<≥]) (?=\d)", "\u00a0", text).split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and _width(longer, bold) > width - 2 * INDENT:
             lines.append(word)

@@ -12,6 +12,7 @@ import numpy as np
 from precordial.archive import Archive
 from precordial.cohort import Cohort, age_sex_baseline
 from precordial.cohort.cohort import MANIFEST, read_manifest
+from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row
 from precordial.files import write_atomic
@@ -21,8 +22,20 @@ from precordial.report.flow_figure import flow_figure
 from precordial.report.page import Section, bullets, definitions, figure, page, paragraphs, table
 from precordial.report.runs import RunRecord, read_runs
 from precordial.report.style import LOOKS, as_svg, drawing, name_of, series_of
-from precordial.report.summary import key_results, main_split, method_notes, table_stages, table_trainings
-from precordial.report.tables import MODELS, TESTS, TRAINED, at_largest, ordered, place, report_tables
+from precordial.report.summary import key_results, listed, method_notes, table_stages, table_trainings
+from precordial.report.tables import (
+    MANY,
+    MODELS,
+    TESTS,
+    TRAINED,
+    at_largest,
+    main_split,
+    ordered,
+    place,
+    results_tables,
+    suffixes,
+)
+from precordial.report.withheld import flow_and_table
 
 NOTICE = "Research software, not a medical device: nothing here is for the diagnosis or treatment of a patient."
 TEST_SETS = {"combined_test": TEST_SPLITS}
@@ -39,13 +52,18 @@ class EvaluationLike(Protocol):
     def seed(self) -> int: ...
 
 
+class PrivacyLike(Protocol):
+    """What may be shown; see `precordial.study.settings.PrivacySettings`."""
+
+    @property
+    def smallest_cell(self) -> int: ...
+
+
 class StudyLike(Protocol):
     """What the report needs of a study's settings; `precordial.study.Study` has it."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def label(self) -> str: ...
     @property
     def rules(self) -> str: ...
     @property
@@ -54,6 +72,8 @@ class StudyLike(Protocol):
     def archive_path(self) -> Path: ...
     @property
     def evaluation(self) -> EvaluationLike: ...
+    @property
+    def privacy(self) -> PrivacyLike: ...
 
 
 def write_html(
@@ -94,55 +114,66 @@ def write_html(
 def _document(study: StudyLike, cohort: Cohort, rows: list[Row], command: str, notes: Sequence[tuple[str, str]]) -> str:
     largest, note = at_largest(rows)
     runs = read_runs(study.folder, largest)
-    tables = report_tables(cohort, rows, study.label)
+    outcomes, counts = cohort.outcomes, not study.privacy.smallest_cell
+    flow, characteristics = flow_and_table(cohort, study.privacy.smallest_cell)
+    tables = results_tables(rows, outcomes)
     sections = [
-        Section("flow", "Flow chart", _flow(cohort)),
-        Section("patients", "Patients", table(tables["table-1"])),
-        Section("trainings", "Trainings", _trainings(runs, cohort, study.label, rows, note)),
+        Section("flow", "Flow chart", _flow(flow)),
+        Section("patients", "Patients", table(characteristics)),
+        Section("trainings", "Trainings", _trainings(runs, cohort, rows, note, counts)),
     ]
-    if any(row.kind in TRAINED for row in largest):
-        shown = "\n".join(table(tables[name]) for name in ("table-3", "sizes") if name in tables)
-        sections.append(Section("results", f"Finding {study.label}", shown))
-        sections += _roc_and_intervals(study, cohort, largest, runs)
+    trained = any(row.kind in TRAINED for row in largest)
+    if trained and len(outcomes) > MANY:
+        sections.append(Section("results", f"Finding {len(outcomes)} outcomes", table(tables["outcomes"])))
+    elif trained:
+        for outcome, suffix in zip(outcomes, suffixes(outcomes), strict=True):
+            names = (f"table-3{suffix}", f"sizes{suffix}")
+            shown = "\n".join(table(tables[name]) for name in names if name in tables)
+            sections.append(Section(f"results{suffix}", f"Finding {outcome}", shown))
+            sections += _roc_and_intervals(study, cohort, largest, runs, outcome, suffix)
     sections += [Section(f"note-{k}", title, paragraphs(text)) for k, (title, text) in enumerate(notes, start=1)]
     if "table-4" in tables:
         sections.append(Section("pre-training", "What pre-training learned", table(tables["table-4"])))
     sections.append(Section("curves", "Training curves", _curves(runs)))
-    sections += _examples(study, cohort, largest, runs)
+    for outcome, suffix in zip(outcomes[: 1 if len(outcomes) > MANY else None], suffixes(outcomes), strict=False):
+        sections += _examples(study, cohort, largest, runs, outcome, suffix)
     sections.append(Section("method", "Method", _method(study, cohort, rows, runs)))
     sections.append(Section("again", "Make it again", f"<pre><code>{escape(command)}</code></pre>"))
+    found = f"{len(outcomes)} outcomes" if len(outcomes) > MANY else listed(outcomes)
     lead = (
         "<p>Transfer learning for finding "
-        f"{escape(study.label)} in ECGs: models trained from scratch and after pre-training, compared on the same "
+        f"{escape(found)} in ECGs: models trained from scratch and after pre-training, compared on the same "
         f"test sets.</p>\n"
-        f'<p class="notice" role="note">{NOTICE}</p>\n{bullets(key_results(largest, study.label))}'
+        f'<p class="notice" role="note">{NOTICE}</p>\n{bullets(key_results(largest, outcomes, counts=counts))}'
     )
     return page(f"Study {study.name}", lead, sections)
 
 
-def _flow(cohort: Cohort) -> str:
-    if not cohort.flow.steps:
+def _flow(flow: Flow) -> str:
+    if not flow.steps:
         return paragraphs("The cohort came without a flow chart.")
-    svg = as_svg(flow_figure(cohort.flow), "flow", f"Flow chart. {' '.join(cohort.flow.text().split())}")
+    svg = as_svg(flow_figure(flow), "flow", f"Flow chart. {' '.join(flow.text().split())}")
     return figure(svg, "What each step keeps (left) and leaves out (right), and the splits, by patient.")
 
 
-def _trainings(runs: Sequence[RunRecord], cohort: Cohort, label: str, rows: Sequence[Row], note: str) -> str:
+def _trainings(runs: Sequence[RunRecord], cohort: Cohort, rows: Sequence[Row], note: str, counts: bool) -> str:
     every = len({row.run for row in rows if row.kind in (*TRAINED, "pretrain")})
     rest = (
         f"{len(runs)} of the study's {every} trainings: those at the largest sizes{note}." if every > len(runs) else ""
     )
-    return table(table_trainings(runs, cohort, label)) + paragraphs(rest)
+    return table(table_trainings(runs, cohort, counts=counts)) + paragraphs(rest)
 
 
 def _roc_and_intervals(
-    study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequence[RunRecord]
+    study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequence[RunRecord], outcome: str, suffix: str
 ) -> list[Section]:
+    rows = [row for row in rows if row.target == outcome]
     split = main_split(rows)
     aucs = [row for row in rows if row.metric == "auc" and row.kind in (*TRAINED, "baseline")]
     aucs.sort(key=_place)
     scores = {run.row.run: run.predictions() for run in runs if run.row.kind in TRAINED}
     scores |= {row.run: age_sex_baseline(cohort, row.target_fraction or 1) for row in aucs if row.kind == "baseline"}
+    scores = {name: found.select(target=outcome) for name, found in scores.items()}
     panels = []
     for model in ordered((row.model for row in aucs if row.model), MODELS):
         here = [row for row in aucs if row.split == split and row.model in (model, "")]
@@ -150,17 +181,21 @@ def _roc_and_intervals(
         if curves:
             panels.append((MODELS.get(model, model), curves))
     where = {"validation": "validation set"}.get(split, f"{TESTS.get(split, split).lower()} test set")
+    of = f": {outcome}" if len(cohort.outcomes) > 1 else ""
+    counts = not study.privacy.smallest_cell
     sections = []
     if panels:
         alt = f"ROC curves on the {where}, one panel for each model. The areas stand in Table III."
-        svg = as_svg(roc_figure(panels), "roc", alt)
+        svg = as_svg(roc_figure(panels), f"roc{suffix}", alt)
         caption = f"ROC curves on the {where}, with AUC and interval; the diagonal is chance."
-        sections.append(Section("roc", "ROC curves", figure(svg, caption)))
+        sections.append(Section(f"roc{suffix}", f"ROC curves{of}", figure(svg, caption)))
     on_tests = [row for row in aucs if row.split in TESTS]
     if on_tests:
-        svg = as_svg(interval_figure(on_tests), "intervals", "AUC with interval by test set; numbers in Table III.")
-        caption = "AUC with its interval, by test set, and how many ECGs are positive. The line at 0.5 is chance."
-        sections.append(Section("intervals", "AUC by test set", figure(svg, caption)))
+        alt = "AUC with interval by test set; numbers in Table III."
+        svg = as_svg(interval_figure(on_tests, counts=counts), f"intervals{suffix}", alt)
+        positive = ", and how many ECGs are positive" if counts else ""
+        caption = f"AUC with its interval, by test set{positive}. The line at 0.5 is chance."
+        sections.append(Section(f"intervals{suffix}", f"AUC by test set{of}", figure(svg, caption)))
     return sections
 
 
@@ -200,23 +235,28 @@ def _curves(runs: Sequence[RunRecord]) -> str:
     return "\n".join(parts)
 
 
-def _examples(study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequence[RunRecord]) -> list[Section]:
-    run = best_run(runs, rows)
+def _examples(
+    study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequence[RunRecord], outcome: str, suffix: str
+) -> list[Section]:
+    run = best_run(runs, rows, outcome)
     if run is None:
         return []
+    title = "Example ECGs" + (f": {outcome}" if len(cohort.outcomes) > 1 else "")
     if not study.archive_path.is_dir():
         text = "The archive is not on this machine, so there are no examples."
-        return [Section("examples", "Example ECGs", paragraphs(text))]
+        return [Section("examples", "Example ECGs", paragraphs(text))] if not suffix else []
     text = (
-        f"Test ECGs that {run.model}, {run.what}, scored highest and lowest among those with {study.label} and those "
+        f"Test ECGs that {run.model}, {run.what}, scored highest and lowest among those with {outcome} and those "
         f"without. A score is the model's probability, which is not calibrated."
     )
     parts = [paragraphs(text)]
-    shown = examples(run.predictions(), cohort, Archive(study.archive_path), study.label)
+    counts = not study.privacy.smallest_cell
+    shown = examples(run.predictions(), cohort, Archive(study.archive_path), outcome, counts=counts)
     for number, example in enumerate(shown, start=1):
-        svg = as_svg(example_figure(example), f"ecg-{number}", f"Twelve-lead ECG. {example.title}. {example.text}")
+        alt = f"Twelve-lead ECG. {example.title}. {example.text}"
+        svg = as_svg(example_figure(example), f"ecg{suffix}-{number}", alt)
         parts.append(f"<h3>{escape(example.title)}</h3>\n{figure(svg, example.text)}")
-    return [Section("examples", "Example ECGs", "\n".join(parts))] if shown else []
+    return [Section(f"examples{suffix}", title, "\n".join(parts))] if shown else []
 
 
 def _method(study: StudyLike, cohort: Cohort, rows: Sequence[Row], runs: Sequence[RunRecord]) -> str:

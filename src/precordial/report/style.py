@@ -39,6 +39,7 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.fonttype": "path",  # the same on every machine, whatever fonts it has
     "svg.hashsalt": "precordial",
+    "pdf.fonttype": 42,  # whole letters, which can be searched and edited
 }
 
 

@@ -11,42 +11,52 @@ import numpy as np
 
 from precordial import __version__
 from precordial.cohort import Cohort, named_fold
+from precordial.cohort.definitions import Outcome
 from precordial.evaluation import Row
 from precordial.report.runs import RunRecord
 from precordial.report.table import Table, grouped
-from precordial.report.tables import MODELS, PRETRAINING, TESTS, ordered
+from precordial.report.tables import MANY, MODELS, PRETRAINING, TESTS, TRAINED, macro_average, main_split, ordered
 
-# The examples that a pre-training can use are those with all labels of its task.
+# Pre-training can use the examples with all labels of its task, training on the target those with any outcome known.
 TASKS = {"age": ("age",), "sex": ("sex",), "age-sex": ("age", "sex")}
+COUNTED = 4  # outcomes with a column of their own
 PACKAGES = ("torch", "numpy", "scipy", "polars", "matplotlib")
 
 
-def main_split(rows: Iterable[Row]) -> str:
-    """The test set that the key results are of: the combined one, or else what there is."""
-    splits = {row.split for row in rows if row.metric == "auc" and row.kind in ("scratch", "finetune")}
-    known = ("combined_test", *TESTS, "validation")
-    return next((split for split in known if split in splits), "combined_test")
-
-
-def key_results(rows: Sequence[Row], label: str) -> list[str]:
+def key_results(rows: Sequence[Row], outcomes: Sequence[str], *, counts: bool = True) -> list[str]:
     """A sentence on the test set, and one for each model: from scratch, pre-trained, and the paired difference.
+
+    Of several outcomes each has its sentences; of many, the mean over all is told.
 
     Args:
         rows: at the study's largest fractions.
-        label: name of the outcome.
+        outcomes: the cohort's.
+        counts: whether to say how many ECGs and events there are.
     """
+    if len(outcomes) > MANY:
+        return _macro_results(rows, outcomes)
+    sentences = []
+    for outcome in outcomes:
+        found = _outcome_results([row for row in rows if row.target == outcome], outcome, counts)
+        before = f"{outcome}, " if len(outcomes) > 1 else ""
+        sentences += [*found[:1], *(f"{before}{sentence}" for sentence in found[1:])]
+    return sentences or ["No model was trained on the target."]
+
+
+def _outcome_results(rows: Sequence[Row], outcome: str, counts: bool) -> list[str]:
     split = main_split(rows)
     here = [row for row in rows if row.split == split]
     aucs = [row for row in here if row.metric == "auc"]
-    if not aucs:
-        return ["No model was trained on the target."]
+    if not any(row.kind in TRAINED for row in aucs):
+        return []
     one = aucs[0]
     several = len({row.seed for row in aucs if row.model}) > 1
     shown = (
         "AUCs from the lowest to the highest seed" if several else f"AUCs with their {100 * one.level:g} % intervals"
     )
     patients = f" of {grouped(one.patients)} patients" if one.patients is not None else ""
-    sentences = [f"{_name(split)}: {grouped(one.n)} ECGs{patients}, {grouped(one.events or 0)} with {label}; {shown}."]
+    size = f"{grouped(one.n)} ECGs{patients}, {grouped(one.events or 0)} with {outcome}" if counts else outcome
+    sentences = [f"{_name(split)}: {size}; {shown}."]
     for model in ordered((row.model for row in aucs if row.model), MODELS):
         scratch = _pick(aucs, "scratch", model)
         parts = [f"AUC {_range(scratch)} from scratch"] if scratch else []
@@ -68,6 +78,25 @@ def key_results(rows: Sequence[Row], label: str) -> list[str]:
     return sentences
 
 
+def _macro_results(rows: Sequence[Row], outcomes: Sequence[str]) -> list[str]:
+    """Of many outcomes, the mean of their AUCs."""
+    split = main_split(rows)
+    aucs = [row for row in rows if (row.split, row.metric) == (split, "auc") and row.target in outcomes]
+    sentences = []
+    for model in ordered((row.model for row in aucs if row.kind in TRAINED), MODELS):
+        parts = []
+        for pretraining in ordered((row.pretraining for row in aucs if row.model == model), PRETRAINING):
+            mean = macro_average(row for row in aucs if (row.model, row.pretraining) == (model, pretraining))
+            name = PRETRAINING.get(pretraining, pretraining).lower()
+            parts.append(f"{mean:.3f} {'from scratch' if pretraining == 'none' else f'after pre-training on {name}'}")
+        sentences.append(f"{MODELS.get(model, model)}: mean AUC {', '.join(parts)}.")
+    if not sentences:
+        return ["No model was trained on the target."]
+    alone = macro_average(row for row in aucs if row.kind == "baseline")
+    sentences += [f"Logistic regression on age and sex alone: mean AUC {alone:.3f}."] if alone == alone else []
+    return [f"{_name(split)}: the means are over the outcomes, {len(outcomes)} in all, that have an AUC.", *sentences]
+
+
 def _pick(rows: Iterable[Row], kind: str, model: str, pretraining: str | None = None) -> list[Row]:
     return [row for row in rows if (row.kind, row.model) == (kind, model) and pretraining in (None, row.pretraining)]
 
@@ -85,34 +114,41 @@ def _name(split: str) -> str:
     return {"validation": "Validation set"}.get(split, f"{TESTS.get(split, split)} test set")
 
 
-def table_trainings(runs: Sequence[RunRecord], cohort: Cohort, label: str) -> Table:
-    """What each training saw: patients, ECGs, those with the label; epochs, and the best of them."""
+def table_trainings(runs: Sequence[RunRecord], cohort: Cohort, *, counts: bool = True) -> Table:
+    """What each training saw: patients, ECGs, those with an outcome; epochs, and the best of them.
+
+    Args:
+        runs: the trainings.
+        cohort: they were trained on.
+        counts: whether to say how many patients and ECGs there were.
+    """
+    counted = cohort.outcomes if len(cohort.outcomes) <= COUNTED else ()
     lines = []
     for run in runs:
         settings = run.settings
         fold = settings.get("fold")
         whole = cohort if fold is None else named_fold(cohort, fold)
-        part = whole.select(role=settings["role"], split="train", fraction=settings["fraction"])
-        if settings["role"] == "target":
-            labels = np.stack([part.labels[name] for name in settings["outcomes"]])
-            known, events = ~np.isnan(labels).all(axis=0), grouped(int((labels[0] == 1).sum()))
-        else:
-            known, events = ~np.isnan([getattr(part, name) for name in TASKS[settings["task"]]]).any(axis=0), ""
-        lines.append(
-            (
-                run.model,
-                run.what,
-                str(run.row.seed),
-                grouped(len(np.unique(part.patient_id[known]))),
-                grouped(int(known.sum())),
-                events,
-                str(len(run.epochs)),
-                str(run.done["best_epoch"]),
-                ", ".join(dict.fromkeys(str(stage.get("batch") or settings["batch"]) for stage in settings["stages"])),
+        seen: tuple[str, ...] = ()
+        if counts:
+            seen = _seen(
+                whole.select(role=settings["role"], split="train", fraction=settings["fraction"]), run, counted
             )
-        )
-    header = ("Model", "Training", "Seed", "Patients", "ECGs", f"With {label}", "Epochs", "Best", "Batch")
+        batches = dict.fromkeys(str(stage.get("batch") or settings["batch"]) for stage in settings["stages"])
+        epochs = str(len(run.epochs)), str(run.done["best_epoch"])
+        lines.append((run.model, run.what, str(run.row.seed), *seen, *epochs, ", ".join(batches)))
+    what = ("Patients", "ECGs", *(f"With {outcome}" for outcome in counted)) if counts else ()
+    header = ("Model", "Training", "Seed", *what, "Epochs", "Best", "Batch")
     return Table("Trainings: what each saw, and its epochs", header, tuple(lines))
+
+
+def _seen(part: Cohort, run: RunRecord, outcomes: Sequence[str]) -> tuple[str, ...]:
+    if run.settings["role"] == "target":
+        known = ~np.isnan([part.labels[name] for name in run.settings["outcomes"]]).all(axis=0)
+        events = tuple(grouped(int((part.labels[outcome] == 1).sum())) for outcome in outcomes)
+    else:
+        known = ~np.isnan([getattr(part, name) for name in TASKS[run.settings["task"]]]).any(axis=0)
+        events = ("",) * len(outcomes)
+    return grouped(len(np.unique(part.patient_id[known]))), grouped(int(known.sum())), *events
 
 
 def table_stages(runs: Sequence[RunRecord]) -> Table:
@@ -143,10 +179,11 @@ def method_notes(
 ) -> list[tuple[str, str]]:
     """What else must be known to understand the numbers, and to make them again: (what, how)."""
     evaluation = study.evaluation
+    size = "" if study.privacy.smallest_cell else f"{grouped(len(cohort))} ECGs, "
     levels = ", ".join(f"{100 * level:g} %" for level in sorted({row.level for row in rows}))
     notes = [
         ("Rules", "the paper's" if study.rules == "paper" else "those of the authors' published code"),
-        ("Outcome", _outcome(cohort.settings, study.label)),
+        *_outcomes(cohort),
         ("Best epoch", "lowest validation loss in pre-training, highest validation AUC on the target"),
         ("Optimiser", f"Adam, epsilon {_each(run.settings['adam_epsilon'] for run in runs)}"),
         ("Learning rate moves", f"with each {_each(run.settings['schedule_per'] for run in runs)}"),
@@ -157,7 +194,7 @@ def method_notes(
             f"{levels}, basic bootstrap of {evaluation.resample}, {grouped(evaluation.replicates)} replicates, "
             f"seed {evaluation.seed}",
         ),
-        ("Cohort", f"{grouped(len(cohort))} ECGs, digest {cohort.digest}"),
+        ("Cohort", f"{size}digest {cohort.digest}"),
     ]
     if archive:
         ecgs, rate = grouped(int(archive["ecgs"])), archive["rate"]
@@ -169,14 +206,55 @@ def method_notes(
     return [(what, how) for what, how in notes if how]
 
 
-def _outcome(settings: Mapping[str, Any], label: str) -> str:
+def _outcomes(cohort: Cohort) -> list[tuple[str, str]]:
+    """What each outcome is, and when the index ECG may have been recorded."""
+    settings = cohort.settings
     if settings.get("kind") != "registers":
-        return f"{label}, from the label table"
-    codes = ", ".join(settings["outcome_codes"])
-    return (
-        f"{label}: a diagnosis that begins with {codes}, from the day of arrival to {settings['outcome_days']} days "
-        f"after it; index ECG from {settings['before_hours']:g} h before to {settings['after_hours']:g} h after arrival"
-    )
+        where = f"the labels of {settings['dataset']}" if settings.get("dataset") else "the label table"
+        return [("Outcome", f"{listed(cohort.outcomes)}, from {where}")]
+    window = f"from {settings['before_hours']:g} h before to {settings['after_hours']:g} h after arrival"
+    described = {outcome["name"]: _described(outcome) for outcome in settings["outcomes"]}
+    notes = [("Outcome", f"{name}: {described[name]}") for name in cohort.outcomes]
+    notes.append(("Index ECG", window))
+    if settings.get("adjudicated"):
+        notes.append(("Adjudicated", "labels that somebody has decided stand above the registers'"))
+    follow_up = settings["follow_up"]
+    if follow_up["complete_until"] or follow_up["incomplete"] != "keep":
+        until = follow_up["complete_until"] or "the last day of the diagnoses"
+        fate = {"keep": "counts as without it", "unknown": "has an unknown outcome"}[follow_up["incomplete"]]
+        words = f"the registers cover the days until {until}; a visit without the outcome and with other days {fate}"
+        notes.append(("Follow-up", words))
+    return notes
+
+
+def _described(outcome: Mapping[str, Any]) -> str:
+    """An outcome in words, from its settings; see `precordial.cohort.definitions.Outcome`."""
+    whole = Outcome.model_validate(outcome)
+    events = []
+    if whole.all_codes:
+        place = "main diagnosis" if whole.position == "main" else "diagnosis"
+        codes = f"a {place} that begins with {listed(whole.all_codes, 'or')}"
+        codes += f" and not with {listed(whole.all_exclusions, 'or')}" if whole.all_exclusions else ""
+        events.append(codes + (f", of the registers {listed(whole.registers)}" if whole.registers else ""))
+    if whole.all_procedures:
+        events.append(f"a procedure that begins with {listed(whole.all_procedures, 'or')}")
+    if whole.death == "event":
+        causes = f" of a cause that begins with {listed(whole.death_causes, 'or')}" if whole.death_causes else ""
+        events.append(f"death{causes}")
+    first = f"{whole.from_days} days after arrival" if whole.from_days else "the day of arrival"
+    text = f"{listed(events, 'or')}, from {first} to {whole.days} days after it"
+    text += f" (code list {whole.code_list})" if whole.code_list else ""
+    return text + ("; unknown after a death before it" if whole.death == "competing" else "")
+
+
+def listed(words: Iterable[str], last: str = "and") -> str:
+    """Words in a row.
+
+    >>> listed(["AMI", "death", "MACE"]), listed(["I21"])
+    ('AMI, death and MACE', 'I21')
+    """
+    *rest, end = words
+    return f"{', '.join(rest)} {last} {end}" if rest else end
 
 
 def _each(values: Iterable[object]) -> str:

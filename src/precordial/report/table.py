@@ -1,11 +1,13 @@
-"""A table of text, and the two ways in which it is written: to read, and as CSV."""
+"""A table of text, and how it is written: to read, as CSV, as Markdown and as LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from precordial.errors import PrecordialError
 from precordial.evaluation.csv_tables import csv_text
 from precordial.files import write_atomic
 
@@ -49,24 +51,80 @@ class Table:
         """Header and rows; the title is left out."""
         return csv_text(self.header, self.rows)
 
+    def markdown(self) -> str:
+        """The title as a paragraph, and a pipe table."""
+        lines: list[list[str]] = [[_in_markdown(cell) for cell in self.header], ["---"] * len(self.header)]
+        for row in self.rows:
+            cells = [_in_markdown(cell) for cell in row]
+            lines.append([f"**{cells[0]}**", *cells[1:]] if _heads(row) else cells)
+        return f"{_in_markdown(self.title)}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    def latex(self) -> str:
+        """A ``table`` with its caption; the preamble needs the package booktabs, and UTF-8."""
+        lines: list[str] = []
+        for line in self.rows:
+            cells = [_in_latex(cell) for cell in line]
+            if _heads(line):
+                cells = [rf"\multicolumn{{{len(line)}}}{{l}}{{\textit{{{cells[0]}}}}}"]
+                lines += [r"\addlinespace"] if lines else []
+            lines.append(rf"{' & '.join(cells)} \\")
+        head = " & ".join(_in_latex(cell) for cell in self.header)
+        parts = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_in_latex(self.title)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(self.header)}}}",
+            r"\toprule",
+            rf"{head} \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(parts) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write it whole or not at all, as the path's suffix says.
+
+        Raises:
+            PrecordialError: another suffix than those of `FORMATS`.
+        """
+        if path.suffix not in FORMATS:
+            raise PrecordialError(
+                "a table is not written in such a file", file=path, remedy=f"end its name with {' or '.join(FORMATS)}"
+            )
+        write_atomic(path, FORMATS[path.suffix](self))
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    ".txt": Table.text,
+    ".csv": Table.csv,
+    ".md": Table.markdown,
+    ".tex": Table.latex,
+}
+
 
 def write_report(folder: str | Path, tables: Mapping[str, Table], *, flow: str = "") -> list[Path]:
-    """Write each table as ``NAME.txt`` and ``NAME.csv``, and the flow chart as ``flow.txt``.
+    """Write each table in all `FORMATS`, and the flow chart's text as ``flow.txt``.
 
     Args:
         folder: made if it is not there.
-        tables: by name, as `precordial.report.report_tables` gives them.
-        flow: text of the flow chart; no file if it is empty.
+        tables: name of the file → table.
+        flow: of the cohort, `Flow.text`.
 
     Returns:
         The files written, each whole or not at all.
     """
-    texts = {"flow.txt": flow.rstrip("\n") + "\n"} if flow else {}
+    folder, paths = Path(folder), []
+    if flow:
+        paths.append(folder / "flow.txt")
+        write_atomic(paths[0], flow.rstrip("\n") + "\n")
     for name, table in tables.items():
-        texts |= {f"{name}.txt": table.text(), f"{name}.csv": table.csv()}
-    for file, text in texts.items():
-        write_atomic(Path(folder) / file, text)
-    return [Path(folder) / file for file in texts]
+        for suffix in FORMATS:
+            paths.append(folder / f"{name}{suffix}")
+            table.write(paths[-1])
+    return paths
 
 
 def grouped(number: int) -> str:
@@ -80,3 +138,34 @@ def grouped(number: int) -> str:
 
 def _heads(line: tuple[str, ...]) -> bool:
     return bool(line[0]) and not any(line[1:])
+
+
+def _in_markdown(text: str) -> str:
+    return re.sub(r"[\\`*_\[\]<>#|~$]", r"\\\g<0>", " ".join(text.split()))
+
+
+# Letters beyond ASCII are left as they are; these are not letters.
+_LATEX = {character: f"\\{character}" for character in "{}$&#%_"} | {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # else it would belong to the line break before it, as would an asterisk
+    "*": "{*}",
+    '"': "''",
+    "−": "$-$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "²": r"\textsuperscript{2}",
+    "µ": r"\textmu{}",
+    "–": "--",
+    "\u00a0": "~",
+}
+
+
+def _in_latex(text: str) -> str:
+    """A text with LaTeX's own characters made harmless, and its thousands kept together."""
+    parts = re.split(r"(?<=\d) (?=\d{3}\b)", " ".join(text.splitlines()))
+    return r"\,".join("".join(_LATEX.get(character, character) for character in part) for part in parts)

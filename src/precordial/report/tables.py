@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+import math
+import re
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from precordial.errors import PrecordialError
 from precordial.evaluation import Row
-from precordial.report.characteristics import Examples, table_one
-from precordial.report.table import Table
+from precordial.report.table import Table, grouped
 
 # The paper's names in the paper's order; anything else follows under its own name.
 MODELS = {"cnn-20k": "CNN-20k", "rn-900k": "RN-900k", "rn-7m": "RN-7M", "rn-33m": "RN-33M"}
@@ -16,41 +17,60 @@ TESTS = {"random_test": "Random", "site_test": "Site", "temporal_test": "Tempora
 METRICS = {"mae": "MAE", "r2": "r²", "auc": "AUC", "accuracy": "Accuracy"}
 DIGITS = {"mae": 2}  # 3 for the others
 TRAINED = ("scratch", "finetune")
+MANY = 8  # outcomes; more than so many share one table
 
 
-def report_tables(cohort: Examples, rows: Iterable[Row], label: str = "AMI") -> dict[str, Table]:
-    """The tables of a study by the names of their files; those without a line are left out.
+def results_tables(rows: Iterable[Row], outcomes: Sequence[str]) -> dict[str, Table]:
+    """The tables of a study's results by the names of their files; those without a line are left out.
+
+    The main outcome's are "table-3" and "sizes"; another's have its name behind. Many outcomes have one table.
 
     Args:
-        cohort: see `table_one`.
         rows: the study's results table.
-        label: what the target's label is called.
+        outcomes: the cohort's, the main one first.
     """
     rows = list(rows)
-    tables = {
-        "table-1": table_one(cohort, label),
-        "table-3": table_three(rows, label),
-        "table-4": table_four(rows),
-        "sizes": table_sizes(rows),
-    }
+    tables: dict[str, Table | None] = {}
+    if len(outcomes) > MANY:
+        tables["outcomes"] = table_outcomes(rows, outcomes)
+    else:
+        for outcome, suffix in zip(outcomes, suffixes(outcomes), strict=True):
+            tables[f"table-3{suffix}"] = table_three(rows, outcome)
+            tables[f"sizes{suffix}"] = table_sizes(rows, outcome, several=len(outcomes) > 1)
+    tables["table-4"] = table_four(rows)
     return {name: table for name, table in tables.items() if table is not None and table.rows}
 
 
-def table_three(rows: Iterable[Row], label: str = "AMI") -> Table:
+def suffixes(outcomes: Sequence[str]) -> list[str]:
+    """What stands behind the names of an outcome's files and anchors: nothing for the first, else its name.
+
+    >>> suffixes(["AMI", "I21.0–I21.3", "statement:NORM", "statement NORM"])
+    ['', '-I21.0-I21.3', '-statement-NORM', '-statement-NORM-4']
+    """
+    found: list[str] = []
+    for number, outcome in enumerate(outcomes, start=1):
+        plain = "-" + (re.sub(r"[^A-Za-z0-9.]+", "-", outcome).strip("-.") or str(number))
+        plain += f"-{number}" if plain.lower() in {one.lower() for one in found} else ""
+        found.append("" if number == 1 else plain)
+    return found
+
+
+def table_three(rows: Iterable[Row], outcome: str = "AMI") -> Table:
     """Table III: the AUC on the test sets for each model and pre-training, at the study's largest fractions.
 
     Below the models stand the logistic regression on age and sex, for a synthetic hospital the Bayes limit, and the
     paired differences to no pre-training.
 
     Args:
-        rows: results of one study with one target label.
-        label: what the label is called in the title.
+        rows: results of one study.
+        outcome: the rows' target.
 
     Raises:
         PrecordialError: two results for one cell.
     """
     kinds = {"auc": (*TRAINED, "baseline", "limit"), "auc_difference": ("difference",)}
-    rows = [row for row in rows if row.split in TESTS and row.kind in kinds.get(row.metric, ())]
+    rows = [row for row in rows if row.target == outcome and row.split in TESTS]
+    rows = [row for row in rows if row.kind in kinds.get(row.metric, ())]
     rows, note = at_largest(rows)
     trained = [row for row in rows if row.kind in TRAINED]
     blocks = {
@@ -63,7 +83,7 @@ def table_three(rows: Iterable[Row], label: str = "AMI") -> Table:
     for heading, block in blocks.items():
         if block:
             lines += [(heading, *[""] * (1 + len(columns))), *_test_lines(block, columns)]
-    title = f"Table III. AUC for {label} by pre-training{note}, {_interval(rows)}"
+    title = f"Table III. AUC for {outcome} by pre-training{note}, {_interval(rows)}"
     return Table(title, ("Model", "Test set", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
 
 
@@ -86,13 +106,19 @@ def table_four(rows: Iterable[Row]) -> Table:
     return Table(title, ("Model", "Label", *METRICS.values()), tuple(lines))
 
 
-def table_sizes(rows: Iterable[Row]) -> Table | None:
+def table_sizes(rows: Iterable[Row], outcome: str = "AMI", *, several: bool = False) -> Table | None:
     """The numbers of Fig. 3: AUC on the combined test set by target fraction; None if there is one fraction only.
+
+    Args:
+        rows: results of one study.
+        outcome: the rows' target.
+        several: whether there are others, so that the title has to name it.
 
     Raises:
         PrecordialError: two results for one cell.
     """
-    rows = [r for r in rows if r.kind in TRAINED and r.metric == "auc" and r.split == "combined_test"]
+    rows = [r for r in rows if r.target == outcome and r.kind in TRAINED and r.metric == "auc"]
+    rows = [r for r in rows if r.split == "combined_test"]
     rows, note = at_largest(rows, target=False)
     fractions = sorted({row.target_fraction for row in rows if row.target_fraction is not None})
     if len(fractions) < 2:
@@ -104,8 +130,60 @@ def table_sizes(rows: Iterable[Row]) -> Table | None:
         for fraction in fractions:
             values = [cells.get((model, seed, fraction, column), "") for column in columns]
             lines.append((name if fraction == fractions[0] else "", f"{100 * fraction:g} %", *values))
-    title = f"AUC on the combined test set by share of the target's training patients{note}, {_interval(rows)}"
+    of = f" for {outcome}" if several else ""
+    title = f"AUC{of} on the combined test set by share of the target's training patients{note}, {_interval(rows)}"
     return Table(title, ("Model", "Target", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
+
+
+def table_outcomes(rows: Iterable[Row], outcomes: Sequence[str]) -> Table:
+    """One line per outcome: how many ECGs have it, and the AUC by pre-training; and their mean, the macro-average.
+
+    Of each model at the study's largest fractions, on the combined test set or else on what there is. An outcome
+    without an AUC, for want of cases, is left out of the mean.
+
+    Args:
+        rows: results of one study.
+        outcomes: the rows' targets that count.
+
+    Raises:
+        PrecordialError: two results for one cell.
+    """
+    split = main_split(rows := list(rows))
+    rows = [row for row in rows if row.metric == "auc" and row.split == split and row.target in outcomes]
+    rows, note = at_largest([row for row in rows if row.kind in (*TRAINED, "baseline")])
+    trained, alone = [row for row in rows if row.kind in TRAINED], [row for row in rows if row.kind == "baseline"]
+    columns = ordered((row.pretraining for row in trained), PRETRAINING)
+    events = {row.target: grouped(row.events or 0) for row in rows}
+    lines: list[tuple[str, ...]] = []
+    for model, seed, name in [*_runs(trained), *([("", 0, "Logistic regression on age and sex")] if alone else [])]:
+        here = [row for row in (trained if model else alone) if (row.model, row.seed) == (model, seed)]
+        cells = _cells(here, lambda row: (row.target, row.pretraining))
+        lines.append((name, *[""] * (1 + len(columns))))
+        lines += [
+            (outcome, events.get(outcome, ""), *(cells.get((outcome, column), "") for column in columns))
+            for outcome in outcomes
+        ]
+        lines.append(("Macro-average", "", *(_macro(here, column) for column in columns)))
+    title = f"AUC on the {TESTS.get(split, split).lower()} test set by outcome{note}, {_interval(rows)}"
+    return Table(title, ("Outcome", "Events", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
+
+
+def macro_average(rows: Iterable[Row]) -> float:
+    """The mean of the values that there are; NaN where there are none."""
+    values = [row.value for row in rows if not math.isnan(row.value)]
+    return sum(values) / len(values) if values else math.nan
+
+
+def _macro(rows: Iterable[Row], pretraining: str) -> str:
+    mean = macro_average(row for row in rows if row.pretraining == pretraining)
+    return "" if math.isnan(mean) else f"{mean:.3f}"
+
+
+def main_split(rows: Iterable[Row]) -> str:
+    """The test set that the key results are of: the combined one, or else what there is."""
+    splits = {row.split for row in rows if row.metric == "auc" and row.kind in ("scratch", "finetune")}
+    known = ("combined_test", *TESTS, "validation")
+    return next((split for split in known if split in splits), "combined_test")
 
 
 def _test_lines(rows: list[Row], columns: Collection[str]) -> list[tuple[str, ...]]:
@@ -164,7 +242,7 @@ def _cells(rows: list[Row], key: Callable[[Row], Hashable]) -> dict[Hashable, st
             raise PrecordialError(
                 f"two results for {row.metric} of {row.model or row.kind} on {row.split}, "
                 f"pre-training '{row.pretraining}', seed {row.seed}",
-                remedy="report one study with one target label at a time",
+                remedy="report one study at a time",
             )
         cells[key(row)] = row.estimate.format(DIGITS.get(row.metric, 3))
     return cells

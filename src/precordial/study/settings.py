@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
@@ -150,12 +150,29 @@ class EvaluationSettings(Settings):
     seed: int = 0
 
 
+class PrivacySettings(Settings):
+    """[privacy]: what flow chart, tables and report may show.
+
+    Attributes:
+        smallest_cell: counts of patients, visits, ECGs and events from 1 to one below it are not shown, nor is what
+            would tell them; 0 shows everything, 1 and 2 are refused, for they would hide nothing.
+    """
+
+    smallest_cell: int = Field(default=0, ge=0)
+
+    @field_validator("smallest_cell")
+    @classmethod
+    def _hides(cls, smallest: int) -> int:
+        if smallest in (1, 2):
+            raise ValueError("must be 0, or at least 3: a count that is shown as < 2 is 1")
+        return smallest
+
+
 class Study(Settings):
     """A whole study.
 
     Attributes:
         name: of the study; it names its folder.
-        label: what the target's label is called in tables, such as "AMI".
         rules: "paper", or "authors-code": the values of the authors' published code wherever it differs, in the
             archive, the cohort and the training. What the file sets itself wins over either.
         out: folder of everything the study makes; by default ``NAME-work`` beside the TOML file.
@@ -163,7 +180,6 @@ class Study(Settings):
     """
 
     name: PlainName
-    label: str = "AMI"
     rules: Literal["paper", "authors-code"] = "paper"
     out: PathText | None = None
     seeds: Tuple[int] = Field((0,), min_length=1)
@@ -172,6 +188,7 @@ class Study(Settings):
     grid: Tuple[GridSettings] = Field(min_length=1)
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    privacy: PrivacySettings = PrivacySettings()
 
     @property
     def folder(self) -> Path:

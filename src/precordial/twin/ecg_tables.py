@@ -66,6 +66,23 @@ def truth_table(population: Population, block: Block, names: list[str], kind: Fo
     return pl.concat([first, again])[order]
 
 
+def ecg_list(population: Population, block: Block) -> pl.DataFrame:
+    """What an archive would know of the usable ECGs, for cohorts without files: id, patient, time, age, sex."""
+    import polars as pl
+
+    usable = np.isin(block.fault, [KINDS.index(kind) for kind in ("", "duplicate", "wrong-age")])
+    row = block.row[usable]
+    who = population.recordings.patient[row]
+    columns = {
+        "ecg_id": visit_ids(row).str.replace("V", "E"),
+        "patient_id": pl.Series(population.patients.id[who]),
+        "recorded_at": times(population.recordings.time[row]),
+        "age": block.age[usable],
+        "sex": np.where(population.patients.female[who], "female", "male"),
+    }
+    return pl.DataFrame(columns)
+
+
 def label_table(population: Population, block: Block, names: list[str], label: NDArray[np.bool_]) -> pl.DataFrame:
     """The record list of files that do not say whose they are: patient, time, age, sex and label of each."""
     import polars as pl

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,8 +19,9 @@ from precordial.errors import PrecordialError
 from precordial.processes import in_order
 from precordial.twin.blocks import Block, blocks, draw_faults
 from precordial.twin.ecg_files import BATCH, FORMATS, batches, file_names, write_batch
-from precordial.twin.ecg_tables import label_table, truth_table
+from precordial.twin.ecg_tables import ecg_list, label_table, truth_table
 from precordial.twin.faults import FAULTS, KINDS
+from precordial.twin.folder import whole_folder
 from precordial.twin.people import DELAYED, Population, draw_population
 from precordial.twin.registers_csv import append_csv, write_registers
 
@@ -100,7 +99,8 @@ def make_hospital(
         clinic_ecgs: ECGs from other clinics of a patient without chest pain, on average.
         rate: samples per second of the ECGs, 500 or 100.
         format: of the ECG files, GE MUSE XML or WFDB (12 leads in format 16).
-        registers_only: no ECG files; the registers, and the truth with an empty column `file`.
+        registers_only: no ECG files; the registers, ecgs.csv among them, which lists the usable ECGs as an archive
+            would, and the truth with an empty column `file`.
         workers: processes; by default one per core where there are enough files for them. Call this with more
             than one from under ``if __name__ == "__main__":``, as any program that starts processes.
         progress: called with (ECGs done, ECGs in all).
@@ -121,8 +121,8 @@ def make_hospital(
     }
     _check(given, workers)
     out = Path(out)
-    partial = _empty(out)
-    try:
+    room = "make room (a patient takes about 0.45 MB), or ask for fewer patients or registers only"
+    with whole_folder(out, FOLDERS, room) as partial:
         for name in FOLDERS:
             (partial / name).mkdir(parents=True)
         made = {**given, "delayed": DELAYED, "made_by": f"precordial {__version__}"}
@@ -133,18 +133,6 @@ def make_hospital(
         )
         rows, label = write_registers(partial, population, rng)
         faults = _write_ecgs(partial, population, label, given, workers, progress)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise PrecordialError(
-                "the disk is full; what was written is removed",
-                file=out,
-                remedy="make room (a patient takes about 0.45 MB), or ask for fewer patients or registers only",
-            ) from error
-        raise
     return Hospital(
         folder=out,
         ecg=out / "ecg",
@@ -178,18 +166,6 @@ def _check(given: dict[str, Any], workers: int | None) -> None:
         raise PrecordialError(f"ECG files are written as {' or '.join(FORMATS)}, not '{given['format']}'")
     if workers is not None and workers < 1:
         raise PrecordialError("it takes at least one worker")
-
-
-def _empty(out: Path) -> Path:
-    """The folder to write into, beside the final one; what a killed run left there is removed."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PrecordialError("there is something here already", file=out, remedy="name a new or an empty folder")
-    partial = out.with_name(out.name + ".partial")
-    if partial.exists():
-        if not partial.is_dir() or not {path.name for path in partial.iterdir()} <= set(FOLDERS):
-            raise PrecordialError("this is no unfinished hospital", file=partial, remedy="move it away")
-        shutil.rmtree(partial)
-    return partial
 
 
 def _write_ecgs(
@@ -227,6 +203,8 @@ def _describe(
     for block in every:
         names = [] if given["registers_only"] else file_names(population, block, kind)
         append_csv(folder / "truth" / "truth.csv", truth_table(population, block, names, kind))
+        if given["registers_only"]:
+            append_csv(folder / "registers" / "ecgs.csv", ecg_list(population, block))
         if names and given["format"] == "wfdb":
             append_csv(folder / "registers" / "labels.csv", label_table(population, block, names, label))
         yield block, names

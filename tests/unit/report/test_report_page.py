@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -43,7 +44,6 @@ FLOW = Flow(
 )
 STUDY = {
     "name": "cost < $5 & $6",
-    "label": "AMI",
     "grid": [{"models": ["cnn-20k", "rn-900k"], "pretraining": ["none", "age-sex"]}],
     "evaluation": {"replicates": 20},
     "training": {
@@ -78,8 +78,8 @@ def make_archive(folder: Path, n: int) -> None:
             writer.add(k, [take(ecg, ecg_id=k, source=f"{k}")])
 
 
-def make_cohort(target: int = 200, source: int = 100) -> Cohort:
-    """Every third target ECG has the label; the older have it more surely."""
+def make_cohort(target: int = 200, source: int = 100, outcomes: Sequence[str] = ("AMI",)) -> Cohort:
+    """Every third target ECG has the main outcome, and the older have it more surely; others are rarer."""
     n = target + source
     draw = np.random.default_rng(1)
     is_target = np.arange(n) < target
@@ -96,7 +96,9 @@ def make_cohort(target: int = 200, source: int = 100) -> Cohort:
         order=np.arange(n),
         age=draw.uniform(15, 99, n) + 10 * np.nan_to_num(label),
         sex=draw.integers(0, 2, n).astype(float),
-        label=label,
+        labels={
+            name: label if k == 0 else np.where(np.arange(n) % (3 + k), 0.0, label) for k, name in enumerate(outcomes)
+        },
         age_source=np.full(n, "test"),
         sex_source=np.full(n, "test"),
         flow=FLOW,
@@ -104,13 +106,13 @@ def make_cohort(target: int = 200, source: int = 100) -> Cohort:
     )
 
 
-def make_study(folder: Path, **changes: object) -> Made:
+def make_study(folder: Path, outcomes: Sequence[str] = ("AMI",), **changes: object) -> Made:
     """A study's folder as `run_study` leaves it, with drawn predictions and metrics in place of trainings."""
-    cohort = make_cohort()
+    cohort = make_cohort(outcomes=outcomes)
     study = Study.model_validate(STUDY | {"out": folder} | changes)
     make_archive(study.archive_path, len(cohort))
     cohort.save(folder / "cohort", archive={"digest": "0123456789abcdef", "ecgs": 300, "rate": 100})
-    plan = make_plan(study, cohort.digest)
+    plan = make_plan(study, cohort.digest, cohort.outcomes)
     for number, run in enumerate(plan.runs):
         place, draw = folder / "runs" / run.id, np.random.default_rng(number)
         place.mkdir(parents=True)
@@ -125,7 +127,7 @@ def make_study(folder: Path, **changes: object) -> Made:
         part = part._rows(part.split != "train")
         tables = []
         for name in run.targets:
-            truth = getattr(part, name)
+            truth = part.labels[name] if run.role == "target" else getattr(part, name)
             score = draw.uniform(20, 90, len(part)) if name == "age" else draw.beta(1 + np.nan_to_num(truth), 2)
             tables.append(Predictions(run.id, part.ecg_id, part.patient_id, part.split, name, truth, score))
         Predictions.concatenate(tables).save(place / "predictions.csv")
@@ -262,6 +264,46 @@ def test_a_study_that_only_pre_trains(tmp_path: Path) -> None:
     Page(text)
     assert sections(text) == ["flow", "patients", "trainings", "pre-training", "curves", "method", "again"]
     assert "No model was trained on the target." in text
+
+
+def test_several_outcomes_have_a_heading_each(tmp_path: Path) -> None:
+    grid = [{"models": ["cnn-20k"], "pretraining": ["none", "age"]}]
+    made = make_study(tmp_path, outcomes=("AMI", "death < 30 d"), grid=grid)
+    text = made.write(tmp_path / "report")
+    page = Page(text)
+    extra = [f"{name}-death-30-d" for name in ("results", "roc", "intervals", "examples")]
+    assert [one for one in sections(text) if one.endswith("-d")] == extra
+    assert len(page.ids) == len(set(page.ids))
+    assert {"Finding AMI", "Finding death < 30 d", "ROC curves: AMI"} <= set(page.headings)
+    items = [item for item in re.findall(r"<li>([^<].*)</li>", text) if "with" in item or "CNN" in item]
+    assert "14 with AMI" in items[0]
+    assert items[1].startswith("AMI, CNN-20k: AUC 0.")
+    assert "3 with death &lt; 30 d" in items[2]
+    assert "Transfer learning for finding AMI and death &lt; 30 d in ECGs" in text
+    assert "Without death &lt; 30 d, lowest score" in text
+    assert "Validation AUC of AMI" not in text  # letters are shapes
+    assert '<th scope="col">With death &lt; 30 d</th>' in text
+
+
+def test_many_outcomes_have_one_table(tmp_path: Path) -> None:
+    outcomes = [f"statement:{k}" for k in range(10)]
+    made = make_study(tmp_path, outcomes=outcomes, grid=[{"models": ["cnn-20k"], "pretraining": ["none"]}])
+    text = made.write(tmp_path / "report")
+    assert sections(text) == ["flow", "patients", "trainings", "results", "curves", "examples", "method", "again"]
+    assert text.count("Macro-average") == 2
+    means = [row.value for row in made.rows if (row.kind, row.split) == ("scratch", "combined_test")]
+    assert f"CNN-20k: mean AUC {np.nanmean(means):.3f} from scratch." in text
+
+
+def test_small_counts_are_left_out_of_the_page(tmp_path: Path) -> None:
+    made = make_study(tmp_path, grid=[{"models": ["cnn-20k"], "pretraining": ["none"]}], privacy={"smallest_cell": 8})
+    flow = Flow((*made.cohort.flow.steps[:-1], replace(made.cohort.flow.steps[-1], patients=7)))
+    made = replace(made, cohort=replace(made.cohort, flow=flow))
+    text = made.write(tmp_path / "report")
+    assert "&lt; 8 patients" in text
+    assert "are left out" in text
+    for known in ("14 with AMI", "test ECGs;", '<th scope="col">With AMI</th>'):
+        assert known not in text
 
 
 def test_several_seeds_fractions_and_missing_pieces(tmp_path: Path) -> None:

@@ -1,20 +1,19 @@
 """The layout of every table, to the letter, on a study of two models."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from precordial.errors import PrecordialError
 from precordial.evaluation import Estimate, Result, Row, result_rows
 from precordial.report import (
     Table,
-    report_tables,
+    results_tables,
     table_four,
-    table_one,
+    table_outcomes,
     table_sizes,
     table_three,
     table_two,
@@ -25,7 +24,7 @@ TESTS = ("random_test", "temporal_test", "combined_test")
 
 
 def rows_of(kind: str, values: dict[str, tuple[float, float, float]], metric: str = "auc", **about: Any) -> list[Row]:
-    target = {"mae": "age", "r2": "age", "accuracy": "sex"}.get(metric, "label")
+    target = {"mae": "age", "r2": "age", "accuracy": "sex"}.get(metric, about.pop("target", "AMI"))
     results = [Result(split, target, metric, Estimate(*numbers)) for split, numbers in values.items()]
     about = {"model": "cnn-20k", "run": "r"} | about
     return result_rows(results, kind=kind, **about)
@@ -86,7 +85,7 @@ RN-900k  Random                         0.058 (0.031–0.085)
 
 
 def test_table_three_of_an_unfinished_or_smaller_study() -> None:
-    half = [row for row in study() if row.target_fraction == 0.5]
+    half = [replace(row, target="MI") for row in study() if row.target_fraction == 0.5]
     assert (
         table_three(half, "MI").text()
         == """\
@@ -150,31 +149,6 @@ def test_sizes() -> None:
     assert table_sizes([row for row in study() if row.target_fraction == 1.0]) is None
 
 
-def cohort() -> SimpleNamespace:
-    """1 200 source ECGs of 600 patients; 8 target ECGs in two splits."""
-    source, target = 1200, 8
-    nan = float("nan")
-    return SimpleNamespace(
-        ecg_id=np.arange(source + target),
-        patient_id=np.concatenate([np.repeat(np.arange(600), 2), [900, 900, 901, 902, 903, 904, 905, 906]]),
-        role=np.array(["source"] * source + ["target"] * target),
-        split=np.array(["train"] * source + ["train"] * 4 + ["random_test"] * 4),
-        age=np.concatenate([np.full(source, 71.0), [40.0, 50.0, 60.0, nan, 61.0, 62.0, 63.0, 64.0]]),
-        sex=np.concatenate([np.arange(source) % 2, [1, 1, 0, nan, 0, 0, 0, 0]]).astype(float),
-        label=np.concatenate([np.full(source, nan), [1, 0, 0, 0, 0, 0, 1, 1]]),
-    )
-
-
-def test_table_one() -> None:
-    assert table_one(cohort(), "MI").rows == (
-        ("Patients", "600", "0", "3", "0", "4", "0"),
-        ("ECGs", "1 200", "0", "4", "0", "4", "0"),
-        ("Female sex, %", "50.0", "–", "66.7", "–", "0.0", "–"),
-        ("Age, median (IQR)", "71 (71–71)", "–", "50 (45–55)", "–", "62 (62–63)", "–"),
-        ("MI, %", "N/A", "N/A", "25.00", "–", "50.00", "–"),
-    )
-
-
 def test_table_two_is_as_in_the_paper() -> None:
     model: dict[str, str | int] = {
         "name": "rn-7m",
@@ -203,19 +177,100 @@ def test_no_table_is_wider_than_a_screen() -> None:
         )
         if pretraining != "none" or row.kind != "difference"
     ]
-    tables = report_tables(cohort(), [*rows, *study()[-5:]])
-    assert list(tables) == ["table-1", "table-3", "table-4"]
+    tables = results_tables([*rows, *study()[-5:]], ["AMI"])
+    assert list(tables) == ["table-3", "table-4"]
     for name, table in tables.items():
         assert max(len(line) for line in table.text().splitlines()) <= 120, name
 
 
-def test_a_report_is_a_text_and_a_csv_file_per_table(tmp_path: Path) -> None:
+def test_each_of_several_outcomes_has_its_tables() -> None:
+    rows = [*study(), *[replace(row, target="I21.0–I21.3", value=0.6) for row in study() if row.target == "AMI"]]
+    tables = results_tables(rows, ["AMI", "I21.0–I21.3"])
+    assert list(tables) == ["table-3", "sizes", "table-3-I21.0-I21.3", "sizes-I21.0-I21.3", "table-4"]
+    alone = results_tables(study(), ["AMI"])
+    assert tables["table-3"] == alone["table-3"]
+    assert (
+        alone["sizes"].title == "AUC on the combined test set by share of the target's training patients, 95 % interval"
+    )
+    assert tables["sizes-I21.0-I21.3"].title.startswith("AUC for I21.0–I21.3 on the combined test set")
+    assert tables["table-3-I21.0-I21.3"].rows[0][2].startswith("0.600")
+
+
+def test_many_outcomes_share_one_table() -> None:
+    outcomes = [f"statement:{k}" for k in range(71)]
+    rows = [
+        *rows_of("scratch", on_tests(0.7), target="statement:0", target_fraction=1.0),
+        *rows_of("scratch", on_tests(0.8), target="statement:1", target_fraction=1.0),
+        *rows_of("scratch", on_tests(float("nan")), target="statement:2", target_fraction=1.0),
+        *rows_of("baseline", on_tests(0.6), target="statement:0", model="", target_fraction=1.0),
+    ]
+    rows = [replace(row, events=int(row.target[-1]), n=100) for row in rows]
+    tables = results_tables(rows, outcomes)
+    assert list(tables) == ["outcomes"]
+    table = tables["outcomes"]
+    assert table == table_outcomes(rows, outcomes)
+    assert table.header == ("Outcome", "Events", "No pre-training")
+    assert table.rows[:4] == (
+        ("CNN-20k", "", ""),
+        ("statement:0", "0", "0.680 (0.660–0.700)"),
+        ("statement:1", "1", "0.780 (0.760–0.800)"),
+        ("statement:2", "2", "–"),
+    )
+    assert table.rows[72] == ("Macro-average", "", "0.730")  # of the two that have an AUC
+    assert table.rows[73][0] == "Logistic regression on age and sex"
+    assert table.rows[-1] == ("Macro-average", "", "0.580")
+
+
+@pytest.fixture
+def awkward() -> Table:
+    return Table(
+        "Cost of 5 % & more_of $x^2$ {~#}",
+        ("Outcome|a", "< 5", "162 903"),
+        (("[*] <b>", "≥ 5", "0.5 (−0.1–0.9)"), ("Head_ing", "", ""), ("*back\\slash", "`r²`", "µV > 1\u00a0mm")),
+    )
+
+
+def test_markdown_is_escaped(awkward: Table) -> None:
+    assert awkward.markdown().splitlines() == [
+        r"Cost of 5 % & more\_of \$x^2\$ {\~\#}",
+        "",
+        r"| Outcome\|a | \< 5 | 162 903 |",
+        "| --- | --- | --- |",
+        r"| \[\*\] \<b\> | ≥ 5 | 0.5 (−0.1–0.9) |",
+        r"| **Head\_ing** |  |  |",
+        r"| \*back\\slash | \`r²\` | µV \> 1 mm |",
+    ]
+
+
+def test_latex_is_escaped(awkward: Table) -> None:
+    lines = awkward.latex().splitlines()
+    assert lines[2:] == [
+        r"\caption{Cost of 5 \% \& more\_of \$x\textasciicircum{}2\$ \{\textasciitilde{}\#\}}",
+        r"\begin{tabular}{lll}",
+        r"\toprule",
+        r"Outcome\textbar{}a & \textless{} 5 & 162\,903 \\",
+        r"\midrule",
+        r"{[}{*}] \textless{}b\textgreater{} & $\geq$ 5 & 0.5 ($-$0.1--0.9) \\",
+        r"\addlinespace",
+        r"\multicolumn{3}{l}{\textit{Head\_ing}} \\",
+        r"{*}back\textbackslash{}slash & `r\textsuperscript{2}` & \textmu{}V \textgreater{} 1~mm \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+
+
+def test_a_report_is_a_file_per_table_and_format(tmp_path: Path) -> None:
     table = Table("A title", ("Model", "AUC, and more"), (("CNN-20k", "0.7 (0.6–0.8)"),))
     paths = write_report(tmp_path / "report", {"table-9": table}, flow="50 518 visits\n")
-    assert [path.name for path in paths] == ["flow.txt", "table-9.txt", "table-9.csv"]
+    assert [path.name for path in paths] == ["flow.txt", *(f"table-9.{end}" for end in ("txt", "csv", "md", "tex"))]
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == sorted(path.name for path in paths)
     assert paths[0].read_text() == "50 518 visits\n"
     assert paths[1].read_text(encoding="utf-8") == table.text()
     with paths[2].open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [["Model", "AUC, and more"], ["CNN-20k", "0.7 (0.6–0.8)"]]
-    assert len(write_report(tmp_path / "bare", {"table-9": table})) == 2
+    assert paths[3].read_text(encoding="utf-8") == table.markdown()
+    assert paths[4].read_text(encoding="utf-8") == table.latex()
+    assert len(write_report(tmp_path / "bare", {"table-9": table})) == 4
+    with pytest.raises(PrecordialError, match=r"table\.docx: a table is not .*\.txt or \.csv or \.md or \.tex"):
+        table.write(tmp_path / "table.docx")
