@@ -206,6 +206,14 @@ def test_other_files_are_not_taken_for_csv(tmp_path: Path) -> None:
         visits(file=tmp_path / "v.xlsx")
 
 
+def test_an_encoding_that_is_set_wins_over_what_the_file_says(tmp_path: Path) -> None:
+    as_sas(tmp_path / "v.sas7bdat")  # in UTF-8, as it says
+    table = visits(file=tmp_path / "v.sas7bdat", encoding="cp1252", columns=COLUMNS.model_copy(update={"sex": None}))
+    assert table["complaint"].to_list() == ["BröstSm".encode().decode("cp1252"), "x", "y"]
+    with pytest.raises(RegisterError, match=r"damaged or is none; write it again, or check the encoding that is set"):
+        visits(file=tmp_path / "v.sas7bdat", encoding="no such encoding")
+
+
 def test_a_missing_catalog_is_named(tmp_path: Path) -> None:
     as_sas(tmp_path / "v.sas7bdat")
     with pytest.raises(RegisterError, match=r"other\.sas7bcat: there is no such file"):

@@ -166,7 +166,7 @@ def _utf8(path: Path, spelling: Spelling, size: int) -> Iterator[bytes]:
                     block = decoder.decode(block, final=last).encode()
                 if old_lines is None:
                     block = block.removeprefix(codecs.BOM_UTF8)
-                    old_lines = _LINE not in block and b"\r" in block
+                    old_lines = _LINE not in block and b"\r" in block[:-1]
                 if block:
                     yield block.replace(b"\r", _LINE) if old_lines else block
                 if last:

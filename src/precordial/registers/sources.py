@@ -34,7 +34,7 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
     """Open a CSV, Parquet, SAS or Stata file, by its suffix; what has another one is CSV.
 
     Args:
-        spelling: of a CSV file; of a SAS file the catalog.
+        spelling: of a CSV file; of SAS and Stata files the encoding, and the catalog.
         report: is told of rows with too many cells.
         expected: columns that are looked for.
 
@@ -52,7 +52,8 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
         if suffix == ".parquet":
             return _parquet(path)
         if suffix in SUFFIXES:
-            about = stat_header(path, spelling.catalog)
+            # What the file says of its encoding counts, unless another one than the default is set.
+            about = stat_header(path, "" if spelling.encoding == "utf8" else spelling.encoding, spelling.catalog)
             return Source(about.names, lambda wanted, labelled: stat_batches(path, about, wanted, labelled))
         return _csv(path, spelling, report, expected)
     except OSError as error:
