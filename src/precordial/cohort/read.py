@@ -63,7 +63,7 @@ def read_registers(settings: RegistersSettings, account: Account) -> Registers:
         RegisterError: a table cannot be understood.
     """
     words = {"female": settings.female_values, "male": settings.male_values}
-    ids = read_id_key(settings.ids, account) if settings.ids else None
+    ids = read_id_key(settings.id_key, account) if settings.id_key else None
     codes = [code for outcome in settings.outcomes for code in outcome.all_codes]
     codes += settings.washout_codes if settings.eligibility.washout_days else ()
     visits = read_visits(settings.visits, account, **words)
@@ -118,7 +118,7 @@ def _one_person_once(patients: pl.DataFrame, settings: RegistersSettings, accoun
             RegisterError(
                 f"{len(wrong)} persons whose ids the key merges have several birth dates or sexes",
                 file=settings.patients.where,
-                key="cohort.ids",
+                key="cohort.id_key",
                 remedy="correct the key or the register of patients",
             )
         )

@@ -59,6 +59,11 @@ class Plan:
         """How the cells of one of our columns are written."""
         return Writing(self.settings.pattern_of(ours), self.settings.decimal, self.words)
 
+    def key_of(self, ours: str) -> str:
+        """The key of one of our columns in the study file; a join's key column is called KEY:COLUMN."""
+        key, colon, _ = ours.partition(":")
+        return f"{self.key}.{key}" if colon else f"{self.columns_key}.{ours}"
+
     def kind(self, ours: str) -> Kind:
         """What the cells of one of our columns are."""
         return self.kinds.get(ours, "text")
@@ -81,6 +86,7 @@ def read_batches(
         RegisterError: the file cannot be read, a column is missing or stands twice, or a cell is not what its kind
             says; where the account collects problems, it has them in place of that.
     """
+    account.tables.pop(plan.name, None)  # of an earlier reading
     log, paths = account.table(plan.name), plan.settings.paths()
     log.files = [path.name for path in paths]
     people = _Different()
@@ -216,7 +222,7 @@ def _tell(
 
 def _mapped(plan: Plan, path: Path, names: list[str], account: Account) -> dict[str, str]:
     """Our columns and those of the file that they are, the columns of codes by their place."""
-    wanted = {ours: (theirs, f"{plan.columns_key}.{ours}") for ours, theirs in plan.columns.items()}
+    wanted = {ours: (theirs, plan.key_of(ours)) for ours, theirs in plan.columns.items()}
     codes: list[str] = []
     for code in (*((plan.main,) if plan.main else ()), *plan.codes):
         found = [code]

@@ -193,9 +193,9 @@ def _coded(
     plan = Plan(**{**vars(plan), "kinds": kinds, "codes": given, "main": columns.main})
     wanted = None if prefixes is None else codes.clean_words(prefixes)
     main = [value.strip().lower() for value in settings.main_values]  # type: ignore[attr-defined]
-    log = account.table(name)
 
     def select(frame: pl.DataFrame) -> pl.DataFrame:
+        log = account.table(name)
         places = [column for column in frame.columns if column.startswith(CODE)]
         others = frame.drop(places, "position", strict=False)
         if columns.wide:
@@ -211,14 +211,13 @@ def _coded(
             part = part.with_columns(code.alias("code"), position.alias("position"))
             parts.append(part.select(*others.columns, "code", "position"))
         empty = others.with_columns(pl.lit(None, pl.String).alias("code"), pl.lit(None, pl.Int32).alias("position"))
-        bare = empty.filter(pl.all_horizontal(frame.select(places).select(pl.all().is_null()))) if places else empty
-        rows = pl.concat([*parts, bare if keep_empty else empty.head(0)]).sort("row", "position", nulls_last=True)
+        rows = pl.concat([empty.head(0), *parts])
+        if keep_empty:
+            rows = pl.concat([rows, empty.join(rows, on="row", how="anti")])
         kept = rows["row"].n_unique()
         log.kept += kept
-        if not keep_empty:
-            log.drop(NO_CODE, bare.height)
-            log.drop(NOT_ASKED, frame.height - bare.height - kept)
-        return rows
+        log.drop(NO_CODE if wanted is None else NOT_ASKED, frame.height - kept)
+        return rows.sort("row", "position", nulls_last=True)
 
     table = read_plan(plan, account, select)
     order = ("row", "part", "patient_id", "code", "date", "register", "position")

@@ -13,6 +13,7 @@ from precordial.registers.csv_files import Report, Spelling, csv_batches, csv_he
 from precordial.registers.stat_files import SUFFIXES, stat_batches, stat_header
 
 ROWS = 1_000_000  # of a Parquet file read at a time
+OTHERS = {".xlsx": "Excel", ".xls": "Excel", ".ods": "OpenDocument", ".sav": "SPSS", ".rds": "R", ".zip": "ZIP"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
         problem = "no file fits this pattern" if "*" in str(path) else "there is no such file"
         remedy = f"set {spelling.key}.file" if spelling.key else "check the path"
         raise RegisterError(problem, file=path, remedy=remedy)
+    suffix = path.suffix.lower()
+    if suffix in OTHERS:
+        raise RegisterError(f"{OTHERS[suffix]} files are not read", file=path, remedy="save it as CSV or Parquet")
     try:
-        suffix = path.suffix.lower()
         if suffix == ".parquet":
             return _parquet(path)
         if suffix in SUFFIXES:

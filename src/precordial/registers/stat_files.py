@@ -18,7 +18,7 @@ from precordial.errors import RegisterError
 from precordial.registers.values import plain_text
 
 SUFFIXES = (".sas7bdat", ".xpt", ".dta")
-ROWS = 500_000  # read at a time
+ROWS = 1_000_000  # read at a time
 _EPOCH = datetime(1960, 1, 1)  # of both
 _DAY, _SECOND, _MILLISECOND = 86_400_000_000, 1_000_000, 1_000  # in µs
 # SAS' formats by their names, without width.
