@@ -1,6 +1,6 @@
 """CSV files in batches of whole rows, all cells text; where a file breaks, the error says in which row.
 
-A batch holds the rows of some 32 MB, so memory does not grow with the file. Polars parses it; Python's own csv
+A batch holds the rows of some 8 MB, so memory does not grow with the file. Polars parses it; Python's own csv
 module, which is slower, only looks for the row of an error.
 """
 
@@ -20,7 +20,7 @@ import polars as pl
 
 from precordial.errors import RegisterError
 
-BLOCK = 1 << 25  # bytes read at a time
+BLOCK = 1 << 23  # bytes read at a time: what is made of them stays in a cache
 LONGEST = 1 << 27  # bytes of a block without the end of a row
 SEPARATORS = (";", "\t", ",", "|")  # the likeliest first
 _QUOTE, _LINE = b'"', b"\n"
