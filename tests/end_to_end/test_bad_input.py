@@ -604,6 +604,22 @@ def test_a_leakage_file_that_does_not_hold(
     refused("it is signed with a key; let PRECORDIAL_SIGNING_KEY_FILE name the key file; or precordial cohort build")
 
 
+def test_the_folds_of_a_cohort(labelled: Path, command: CommandLine) -> None:
+    labelled.write_text(
+        labelled.read_text().replace("[cohort.table]", '[cohort.split]\nscheme = "k-fold"\nfolds = 4\n[cohort.table]')
+    )
+    code, _, err = command.run("cohort", "build", labelled)
+    assert code == 0, err
+    code, out, err = command.run("cohort", "verify", labelled)
+    assert code == 0, err
+    # 40 patients, of whom 6 are in the temporal test; of those not tested int(0.15 n) validate.
+    assert [line for line in out.splitlines() if line.startswith("fold ")] == [
+        f"fold {number}: {tested} rows of {tested} patients are tested, 0 other rows of theirs left out; "
+        f"{34 - tested - validating} patients train, {validating} validate"
+        for number, tested, validating in ((1, 9, 3), (2, 8, 3), (3, 9, 3), (4, 8, 3))
+    ]
+
+
 def test_an_archive_that_has_changed_since(
     labelled: Path, command: CommandLine, wfdb_record: Callable[..., Path]
 ) -> None:

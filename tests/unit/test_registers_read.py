@@ -420,6 +420,20 @@ def test_an_account_collects_the_problems_of_all_tables(tmp_path: Path, table: C
         assert "\n" not in problem
 
 
+def test_a_collecting_account_goes_on_without_the_columns_of_joins_and_codes(table: Callable[..., Path]) -> None:
+    other = table("hadm,admittime\n1,2017-01-01\n", "admissions.csv")
+    path = table("subject_id,icd_code,admit\n1,I21,10\n")
+    account = Account(collect=True)
+    read = diagnoses(path, account, joins=[{"file": other, **JOIN}], columns=MIMIC)
+    assert read.select("code", "date", "position").rows() == [("I21", None, None)]
+    assert [problem.rpartition("/")[2].partition(":")[0] for problem in account.problems] == [
+        "admissions.csv, column 'hadm_id', key 'cohort.diagnoses.joins.0.on'",
+        "t.csv, column 'seq_num', key 'cohort.diagnoses.columns.position'",
+        "t.csv, column 'hadm_id', key 'cohort.diagnoses.joins.0.on'",
+    ]
+    assert diagnoses(path, Account(collect=True), columns={"code": "X*"}).height == 0
+
+
 def test_an_account_tells_what_it_knows(table: Callable[..., Path]) -> None:
     path = table(
         "visit_id,patient_id,arrival,complaint,out\n1,a,2017-03-31,x,\n\n2,b,2018-01-01,x,\n3,a,2016-01-01,,\n"
@@ -442,6 +456,15 @@ def test_an_account_tells_what_it_knows(table: Callable[..., Path]) -> None:
     again = Account.from_json(json.loads(json.dumps(account.as_json())))
     assert again.tables == account.tables
     assert again.text() == account.text()
+
+
+def test_a_second_reading_is_not_added_to_the_first(table: Callable[..., Path]) -> None:
+    path = table("patient_id,code,date\na,I21,2017-01-01\nb,J10,2017-01-01\n")
+    account = Account()
+    for prefixes in (["I21"], ["J"]):
+        assert diagnoses(path, account, prefixes=prefixes).height == 1
+        log = account.tables["diagnoses"]
+        assert (log.rows, log.kept, log.dropped) == (2, 1, {"no code that was asked for": 1})
 
 
 def test_small_batches_give_the_same(table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 
 from precordial.cohort import eligibility
 from precordial.cohort import visits as steps
+from precordial.cohort.build import build_cohort
 from precordial.cohort.flow import number_text
 from precordial.cohort.labels import join_by_file, join_by_id
 from precordial.cohort.outcomes import diagnosed
@@ -19,6 +20,7 @@ from precordial.errors import PrecordialError
 from precordial.registers.account import Account
 
 SHOWN_COMPLAINTS = 12
+SHOWN_VALUES = 12
 FEWEST = 10  # a complaint of fewer visits is not shown: free text could tell who somebody is
 NEAR_HOURS = 24
 
@@ -42,7 +44,7 @@ class Check:
     def text(self) -> str:
         """All of it, to be printed."""
         read = Account(tables=self.account.tables).text()
-        blocks = [read]
+        blocks = [read] if read else []
         for name, lines in (
             ("together", self.facts),
             ("worth a look", self.warnings),
@@ -211,10 +213,21 @@ def _check_labels(
             words = f"labels of {name.removeprefix('label:')} are 1"
             found.fact(positive, known, words, warn=positive in (0, known))
         found.fact(rows["patient_id"].drop_nulls().n_unique(), None, f"patients in {number_text(len(rows))} rows")
+        for name in ("site", "fold") if settings.dataset else ():
+            found.facts += _values(rows, name)
         if ecgs is not None:
             join = join_by_file if "file" in rows.columns else join_by_id
             file = Path(settings.table.where) if settings.table else settings.folder
             joined = join(rows, ecgs, file=file)
             found.fact(len(joined), len(rows), "rows have an ECG in the archive", warn=len(joined) < len(rows) / 2)
+            build_cohort(settings, ecgs, table=table)
     except PrecordialError as error:
         problems.append(str(error))
+
+
+def _values(rows: pl.DataFrame, name: str) -> list[str]:
+    """What stands in a column of a public set, the most frequent first, as one line; none of an empty column."""
+    counts = rows.select(pl.col(name).drop_nulls()).group_by(name).len().sort(["len", name], descending=[True, False])
+    shown = ", ".join(f"{value} ({number_text(count)})" for value, count in counts.head(SHOWN_VALUES).iter_rows())
+    more = f" and {len(counts) - SHOWN_VALUES} more" if len(counts) > SHOWN_VALUES else ""
+    return [f"{name}s: {shown}{more}"] if shown else []

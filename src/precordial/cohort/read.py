@@ -26,6 +26,7 @@ from precordial.registers import (
     translate_ids,
 )
 from precordial.registers.batches import Plan
+from precordial.registers.joins import standing_twice
 from precordial.registers.read import plan_of
 from precordial.registers.tables import read_plan
 
@@ -107,8 +108,10 @@ def _last_day(account: Account, table: str) -> date | None:
 
 def _one_person_once(patients: pl.DataFrame, settings: RegistersSettings, account: Account) -> pl.DataFrame:
     """One row per person: of ids that were merged, what any of the rows knows; they must not differ."""
+    if not standing_twice(patients, ["patient_id"]).any():
+        return patients
     facts = ["birth_date", "sex"]
-    differ = patients.group_by("patient_id").agg(pl.col(facts).drop_nulls().n_unique(), pl.len())
+    differ = patients.group_by("patient_id").agg(pl.col(facts).drop_nulls().n_unique())
     wrong = differ.filter(pl.any_horizontal(pl.col(facts) > 1))
     if len(wrong) and settings.patients is not None:
         account.problem(
@@ -119,8 +122,6 @@ def _one_person_once(patients: pl.DataFrame, settings: RegistersSettings, accoun
                 remedy="correct the key or the register of patients",
             )
         )
-    if not (differ["len"] > 1).any():
-        return patients
     known = [pl.col(name).drop_nulls().first() for name in facts]
     return patients.sort("row").group_by("patient_id").agg(pl.col("row").first(), *known, pl.col("left").max())
 

@@ -86,6 +86,7 @@ def read_batches(
         RegisterError: the file cannot be read, a column is missing or stands twice, or a cell is not what its kind
             says; where the account collects problems, it has them in place of that.
     """
+    account.tables.pop(plan.name, None)  # of an earlier reading
     log, paths = account.table(plan.name), plan.settings.paths()
     log.files = [path.name for path in paths]
     people = _Different()
@@ -117,6 +118,8 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
         return
     wanted = list(dict.fromkeys(columns.values()))
     labelled = {theirs for ours, theirs in columns.items() if plan.kind(ours) in ("text", "sex")}
+    # A missing column is a problem that was told; where reading goes on, it is empty.
+    absent = [pl.lit(None, pl.String).alias(ours) for ours in plan.columns if ours not in columns]
     row = 2
     for raw in source.batches(wanted, labelled):
         raw = trimmed(raw)
@@ -128,12 +131,13 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
             full = frame.filter(~pl.all_horizontal(pl.col(list(columns)).is_null()))
             log.drop(BLANK, frame.height - full.height)
             frame = full
-        yield frame
+        yield frame.with_columns(absent)
 
 
 def _cells(cells: pl.Series, kind: Kind, plan: Plan) -> pl.Series:
     """Text; or a type of the file's own, where that is of the kind."""
-    if (kind == "date" and cells.dtype.is_temporal()) or (kind in ("number", "age") and cells.dtype.is_numeric()):
+    is_date = cells.dtype == pl.Date or isinstance(cells.dtype, pl.Datetime)
+    if (kind == "date" and is_date) or (kind in ("number", "age") and cells.dtype.is_numeric()):
         return cells.fill_nan(None) if cells.dtype.is_float() else cells
     if cells.dtype != pl.String:
         cells = cells.to_frame().select(plain_text(cells.dtype, cells.name)).to_series()
