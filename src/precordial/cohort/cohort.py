@@ -14,7 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,12 @@ from numpy.typing import NDArray
 from precordial import __version__
 from precordial.cohort.flow import Flow
 from precordial.cohort.folds import in_fold
-from precordial.cohort.splits import fraction_size
+from precordial.cohort.splits import fraction_size, runs
 from precordial.errors import RegisterError
 from precordial.files import replacing, write_atomic
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FORMAT = 2
 TABLE, MANIFEST, FLOW, ACCOUNT = "cohort.csv", "manifest.json", "flow.json", "account.json"
@@ -208,8 +211,10 @@ class Cohort:
         }
         table = pl.DataFrame(
             [
+                _texts(name, values)
+                if kind == "text"
                 # Polars does not know whole seconds.
-                pl.Series(name, values.astype("datetime64[ms]") if kind == "time" else values, nan_to_null=True)
+                else pl.Series(name, values.astype("datetime64[ms]") if kind == "time" else values, nan_to_null=True)
                 for name, kind, values in self._columns()
             ]
         )
@@ -317,12 +322,39 @@ def in_fraction(
 def _bytes(values: NDArray[Any], kind: str) -> bytes:
     """What stands for a column in the digest: the same for equal contents, whatever the width of the array's text."""
     if kind == "text":
-        return "\0".join(values.tolist()).encode()
+        return _joined(values)
     if kind == "time":
         return values.astype("datetime64[s]").astype("<i8").tobytes()
     if kind == "int":
         return values.astype("<i8").tobytes()
     return np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
+
+
+def _joined(texts: NDArray[np.str_]) -> bytes:
+    """The texts in UTF-8 with a NUL between any two."""
+    width = texts.dtype.itemsize // 4
+    if len(texts) and width:
+        points = np.ascontiguousarray(texts).view(np.uint32).reshape(-1, width)
+        cells = np.zeros((len(texts), width + 1), np.uint8)
+        cells[:, :width] = points
+        kept = cells != 0
+        # With ASCII alone, and no NUL inside of a text, bytes are characters, and a NUL is where a text has ended.
+        if points.max() < 128 and not (kept[:, 1:width] > kept[:, : width - 1]).any():
+            kept[:, width] = True
+            return cells[kept][:-1].tobytes()
+    return "\0".join(texts.tolist()).encode()
+
+
+def _texts(name: str, values: NDArray[np.str_]) -> pl.Series:
+    """A column of text for Polars; empty cells are null, and written as nothing.
+
+    Polars takes a text from NumPy one by one: of a run of equal ones, it is given the first.
+    """
+    import polars as pl
+
+    first, length = runs(values)
+    texts = pl.Series(name, [text or None for text in values[first].tolist()], pl.String)
+    return texts.gather(np.repeat(np.arange(len(first)), length))
 
 
 def _column(cells: tuple[str, ...], kind: str) -> NDArray[Any]:

@@ -14,8 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
-from precordial.models import MODELS
-from precordial.training import Stage
+from precordial.training.stages import Stage
+
+_PAPERS_MODELS = ("cnn-20k", "rn-900k", "rn-7m", "rn-33m")  # so that a cohort can be built without torch
 
 
 class Settings(BaseModel):
@@ -36,6 +37,10 @@ def _fraction(value: Any) -> str:
 
 
 def _model(value: Any) -> str:
+    if value in _PAPERS_MODELS:
+        return str(value)
+    from precordial.models import MODELS
+
     if value not in MODELS:
         near = difflib.get_close_matches(str(value), MODELS, 1, 0.0)
         raise ValueError(f"there is no model {value!r}; the nearest is {near[0]!r} of {', '.join(MODELS)}")
