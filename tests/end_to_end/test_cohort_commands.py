@@ -94,7 +94,9 @@ def test_from_check_to_verified_cohort(command: CommandLine, study: Callable[[st
         assert visits == len(file.readlines()) - 1
     # A label in the cohort is a diagnosis in the register, on the day that stands beside it.
     with (path.parent / "registers" / "diagnoses.csv").open() as file:
-        infarctions = {(row["patient_id"], row["date"]) for row in csv.DictReader(file) if row["code"].startswith("I21")}
+        infarctions = {
+            (row["patient_id"], row["date"]) for row in csv.DictReader(file) if row["code"].startswith("I21")
+        }
     cases = cohort.select(role="target").label == 1
     target = cohort.select(role="target")
     assert cases.sum() > 10

@@ -155,7 +155,7 @@ def test_where_mimic_keeps_its_patients(
     else:
         table.write_text(PATIENTS)
     monkeypatch.chdir(folder)
-    for given in (folder, Path(".")):
+    for given in (folder, Path()):
         details = preset_metadata("mimic-iv-ecg", given)("files/p1000/p10000032/s40689238/40689238.hea")
         assert details is not None
         assert (details.age, details.sex) == (52, "female")
