@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable
+from datetime import date
 from fractions import Fraction
 from functools import partial
 from inspect import getdoc
@@ -22,24 +23,34 @@ import numpy as np
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from precordial.cohort.settings import (
-    DiagnosisColumns,
-    LabelColumns,
-    LabelsSettings,
-    PatientColumns,
-    RegistersSettings,
-    TableSettings,
-    VisitColumns,
-)
+from precordial.cohort.definitions import Eligibility, FollowUp, Outcome
+from precordial.cohort.flow import number_text
+from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit
+from precordial.cohort.settings import LabelColumns, LabelsSettings, RegistersSettings
 from precordial.ecg import LIMB, TWELVE
 from precordial.errors import REASONS
 from precordial.models import model_table
+from precordial.registers.settings import (
+    Adjudicated,
+    AdjudicatedColumns,
+    DeathColumns,
+    Diagnoses,
+    DiagnosisColumns,
+    EcgColumns,
+    IdKeyColumns,
+    Join,
+    PatientColumns,
+    ProcedureColumns,
+    TableSettings,
+    VisitColumns,
+)
 from precordial.study.settings import (
     ArchiveSettings,
     EvaluationSettings,
     FractionText,
     GridSettings,
     ModelName,
+    PrivacySettings,
     StageLists,
     Study,
     TrainingSettings,
@@ -49,6 +60,7 @@ from precordial.twin.conditions import CONDITIONS, PREMATURE
 from precordial.twin.heart import INJURY, TERRITORIES, course
 from precordial.twin.leads import DOWER
 from precordial.twin.persons import PARAMETERS
+from precordial.twin.shaped import Shape
 
 DOCS = Path(__file__).parent
 _BLOCK = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -62,9 +74,18 @@ _SHARES = {
     "female_values": "words for female in sex columns, in upper or lower case",
     "male_values": "words for male in sex columns, in upper or lower case",
 }
+_CODES = {
+    "patient_id": "id of the patient",
+    "code": "column of the codes, or several: a list of columns, or a pattern with `*` such as `DIA*`",
+    "main": "of several columns, that of the main code; without it the first",
+    "position": "of one column, another one that says which position a code has",
+}
 # Meanings of the keys that the docstrings of the settings leave to their names.
 MEANINGS: dict[str, dict[str, str]] = {
-    "TableSettings": {"date_format": "strftime pattern of its dates; ISO 8601 without one"},
+    "TableSettings": {
+        "date_format": "strftime pattern of dates that are text, for all columns, or as a table from precordial's name "
+        "of a column to its pattern; ISO 8601 without one",
+    },
     "GridSettings": {"models": "names that `precordial models` prints"},
     "Stage": {"awake": "layers of a frozen body that go on working; see [method notes](../method-notes.md)"},
     "TrainingSettings": {
@@ -82,14 +103,45 @@ MEANINGS: dict[str, dict[str, str]] = {
         "discharge": "date and time of discharge; decides between two visits of one patient in one second",
         "age": "completed years at the visit",
         "sex": "sex",
+        "site": "hospital or ward",
+        "fold": 'a split that is given, for `split.scheme = "column"`',
     },
     "DiagnosisColumns": {
-        "patient_id": "id of the patient",
-        "code": "ICD-10 code, with or without the dot",
+        **_CODES,
         "date": "the day that counts, as a rule that of admission",
         "register": "name of the register that a row comes from; goes with `registers`",
     },
-    "PatientColumns": {"patient_id": "id of the patient", "birth_date": "date of birth", "sex": "sex"},
+    "Diagnoses": {"columns": "see above"},
+    "PatientColumns": {
+        "patient_id": "id of the patient",
+        "birth_date": "date of birth",
+        "sex": "sex",
+        "left": "day on which follow-up ended, such as that of emigration",
+    },
+    "DeathColumns": {**_CODES, "date": "day of death", "code": "causes of death, as of diagnoses"},
+    "ProcedureColumns": {**_CODES, "date": "day of the procedure"},
+    "EcgColumns": {
+        "ecg_id": "id of the ECG, unique",
+        "patient_id": "id of the patient",
+        "recorded_at": "date and time of the recording",
+        "age": "years",
+        "sex": "sex",
+        "site": "hospital or ward",
+        "device": "recorder",
+        "waveform": "digest of the signal, by which identical ones are found: unsigned integers, or hex",
+    },
+    "Adjudicated": {"columns": "see below"},
+    "AdjudicatedColumns": {
+        "visit_id": "id of the visit; this, or both others",
+        "patient_id": "id of the patient",
+        "arrival": "date and time of arrival",
+    },
+    "IdKeyColumns": {
+        "old": "an id that stands in the tables",
+        "new": "the id that it became",
+        "valid_from": "first day on which it did; without one, from ever",
+        "valid_to": "last day on which it did; without one, for ever",
+    },
     "LabelColumns": {
         "file": "path of the ECG's file; this or `ecg_id`",
         "ecg_id": "id of the ECG in the archive; this or `file`",
@@ -97,7 +149,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "recorded_at": "date and time of the recording; else the file's",
         "age": "years; else the file's",
         "sex": "sex; else the file's",
-        "label": "0, 1 or empty",
+        "site": "hospital or ward; else the file's",
+        "device": "recorder; else the file's",
+        "fold": 'a split that is given, for `split.scheme = "column"`',
+        "labels": "columns of 0, 1 or nothing, each an outcome of its name; the first is the main one",
     },
     "RegistersSettings": {
         **_SHARES,
@@ -107,20 +162,52 @@ MEANINGS: dict[str, dict[str, str]] = {
         "after_hours": "the index ECG is the first in so many hours from arrival",
         "age_from": "sources of the age, the first that has one counts",
         "sex_from": "sources of the sex, the first that has one counts",
+        "eligibility": "who else is left out, [below](#cohort-eligibility)",
+        "outcomes": "what is to be predicted, the main one first, [below](#cohort-outcomes)",
+        "follow_up": "until when events would be in the registers, [below](#cohort-follow-up)",
+        "split": "how patients are divided, [below](#cohort-split)",
         "visits": "the register of visits",
         "diagnoses": "the register of diagnoses",
         "patients": "the register of patients, if there is one",
+        "deaths": "the register of deaths, if there is one",
+        "procedures": "the register of procedures, if there is one",
+        "id_key": "a key of merged and reused patient ids, applied to every register and to the ECGs",
+        "ecgs": "a table of ECGs in place of an archive; such a cohort can be looked at, and not trained on",
+        "adjudicated": "labels that somebody has decided; they stand above the registers'",
+    },
+    "Eligibility": {
+        "min_age": "completed years at the index ECG, at least; a visit of unknown age is left out",
+        "max_age": "completed years at the index ECG, at most; a visit of unknown age is left out",
+        "first_day": "of arrival, included",
+        "last_day": "of arrival, included",
+    },
+    "Outcome": {
+        "from_days": "the event is dated so many days after the day of arrival, or later",
+        "days": "the event is dated so many days after the day of arrival, or earlier",
     },
     "LabelsSettings": {
         **_SHARES,
         "kind": "says that the cohort is one of labelled ECGs",
         "table": "the label table; this or `dataset`",
-        "dataset": 'name of a public set: `"ptb-xl"`; this or `table`',
+        "dataset": 'name of a public set: `"ptb-xl"`, `"code-15"` or `"cinc2021"`; this or `table`',
         "folder": "of the public set's own tables",
-        "label": "which of the public set's labels to predict",
-        "controls_per_case": "target patients are those with a positive label and so many others for each, drawn by "
-        "seeded hash; the rest are source. Without it every patient with a label is target, and the source is empty "
-        "but for patients without one",
+        "labels": "of the public set's labels those to predict, the main one first; names, or patterns such as "
+        "`statement:*`",
+        "controls_per_case": "target patients are those with a positive label (the main one) and so many others for "
+        "each, drawn by seeded hash; the rest are source",
+        "target_share": "share of the patients with a label, drawn by seeded hash, who are target; the rest are "
+        "source. Without either key every patient with a label is target, and the source is empty but for patients "
+        "without one",
+        "split": "how patients are divided, [above](#cohort-split)",
+    },
+    **{
+        model: {"scheme": f"says that patients are divided {how}"}
+        for model, how in (
+            ("PaperSplit", "as in the paper"),
+            ("FoldSplit", "into folds"),
+            ("SiteSplit", "by site"),
+            ("ColumnSplit", "by a column"),
+        )
     },
     "Study": {
         "archive": "the ECGs",
@@ -128,6 +215,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "grid": "what is trained",
         "training": "how it is trained",
         "evaluation": "intervals",
+        "privacy": "which counts are too small to be shown",
     },
 }
 SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
@@ -136,8 +224,23 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "registers": (RegistersSettings,),
     "table": (TableSettings,),
     "visits.columns": (VisitColumns,),
+    "diagnoses": (Diagnoses,),
     "diagnoses.columns": (DiagnosisColumns,),
     "patients.columns": (PatientColumns,),
+    "joins": (Join,),
+    "deaths.columns": (DeathColumns,),
+    "procedures.columns": (ProcedureColumns,),
+    "ecgs.columns": (EcgColumns,),
+    "adjudicated": (Adjudicated,),
+    "adjudicated.columns": (AdjudicatedColumns,),
+    "id_key.columns": (IdKeyColumns,),
+    "split.paper": (PaperSplit,),
+    "split.k-fold": (FoldSplit,),
+    "split.sites": (SiteSplit,),
+    "split.column": (ColumnSplit,),
+    "eligibility": (Eligibility,),
+    "outcomes": (Outcome,),
+    "follow_up": (FollowUp,),
     "labels": (LabelsSettings,),
     "labels.columns": (LabelColumns,),
     "grid": (GridSettings,),
@@ -145,6 +248,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "training.models": (StageLists,),
     "stage": (Stage,),
     "evaluation": (EvaluationSettings,),
+    "privacy": (PrivacySettings,),
 }
 
 
@@ -162,7 +266,10 @@ def settings_table(*models: type[BaseModel]) -> str:
         told = {**attribute_texts(model), **MEANINGS.get(model.__name__, {})}
         # A table's own keys before those that it shares with others.
         own = model.__annotations__
+        shared = set(TableSettings.model_fields) if model is not TableSettings else set()
         for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in own):
+            if name in shared:  # told once, for all tables
+                continue
             key = field.alias or name
             rows.append((f"`{key}`", type_text(field.annotation, field), default_text(field), told[key]))
     return markdown(("key", "type", "default", "meaning"), rows)
@@ -209,6 +316,8 @@ def type_text(kind: Any, field: FieldInfo | None = None) -> str:
         return f"list of {one}" if "`" in one or one == "text" else f"list of {one}s"
     if origin is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return "table"
+    if kind is date:
+        return "date"
     names = {"int": "whole number", "float": "number", "str": "text", "Path": "path", "bool": "true or false"}
     return names[kind.__name__] + bounds
 
@@ -220,13 +329,17 @@ def default_text(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or isinstance(value, BaseModel | dict):
         return "–"
+    if isinstance(value, tuple) and any(isinstance(part, BaseModel) for part in value):
+        return "the paper's"
     return f"`{toml_text(value)}`"
 
 
 def toml_text(value: Any) -> str:
     """A value as TOML."""
     if isinstance(value, tuple):
-        return f"[{', '.join(toml_text(part) for part in value)}]"
+        words = any(isinstance(part, str) and part != "1" for part in value)
+        parts = [f'"{part}"' for part in value] if words else [toml_text(part) for part in value]
+        return f"[{', '.join(parts)}]"
     if isinstance(value, Fraction):
         return f"{float(value):g}"
     if isinstance(value, str) and value != "1":  # "1" is the exact share 1
@@ -351,6 +464,13 @@ def twin_course_table() -> str:
     return markdown(("change", *times), ((name, *(f"{x:.2f}" for x in values)) for name, values in parts.items()))
 
 
+def twin_paper_counts_table() -> str:
+    """What a cohort from the registers of the paper's shape must count, at the paper's size and ten times it."""
+    ten = Shape().times(Fraction(10)).expected()
+    rows = ((name, number_text(count), number_text(ten[name])) for name, count in Shape().expected().items())
+    return markdown(("count", "paper's size", "ten times"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(settings_table, *models) for name, models in SETTINGS.items()},
     "reasons": reasons_table,
@@ -362,6 +482,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin-premature": twin_premature_table,
     "twin-territories": twin_territories_table,
     "twin-course": twin_course_table,
+    "twin-paper-counts": twin_paper_counts_table,
 }
 
 

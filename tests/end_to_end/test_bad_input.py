@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import errno
-import json
 import re
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 
 from command_line import CommandLine
 from precordial.archive import Archive
+from precordial.cohort import Cohort
 from precordial.ecg import EIGHT
 from precordial.twin import Hospital, make_hospital
 
@@ -548,19 +549,91 @@ def test_a_patient_moved_to_another_split_by_hand(labelled: Path, command: Comma
     complaint = command.complaint("study", "run", labelled)
     assert complaint.startswith(f"{cohort}: the table is not the one that was saved")
     # Even one who also mends the digest does not get past the guard.
-    with cohort.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    moved = next(row for row in rows if row["split"] == "random_test")
-    rows.append(moved | {"split": "train", "visit_id": "another"})
-    with cohort.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(moved), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    manifest = cohort.with_name("manifest.json")
-    said = json.loads(manifest.read_text())
-    from precordial.cohort.cohort import _digest
-
-    manifest.write_text(json.dumps(said | {"digest": _digest(cohort.read_bytes())}))
+    assert command.run("cohort", "build", labelled)[0] == 0, "a build mends it"
+    good = Cohort.load(cohort.parent)
+    twice = good._rows(np.append(np.arange(len(good)), np.flatnonzero(good.split == "random_test")[0]))
+    twice.split[-1], twice.visit_id[-1] = "train", "another"
+    twice.save(cohort.parent)
     complaint = leak(labelled, command)
     assert "a patient is in two roles or splits" in complaint
     assert "an ECG is in two roles or splits" in complaint
+
+
+def test_a_leakage_file_that_does_not_hold(
+    labelled: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written when a cohort is built, verified before training, and made anew by a command alone."""
+    missing = command.complaint("cohort", "verify", labelled)
+    assert missing.endswith("there is no cohort here; build it: precordial cohort build STUDY.toml")
+    assert command.run("cohort", "build", labelled)[0] == 0
+    code, out, _ = command.run("cohort", "verify", labelled)
+    assert code == 0
+    folder = labelled.parent / "s-work" / "cohort"
+    assert out.splitlines()[0] == "a patient is in one role and split only, in each fold: 40 rows checked"
+    assert out.splitlines()[-1] == f"no leak in 40 rows; {folder / 'leakage.json'} holds"
+
+    def refused(start: str) -> None:
+        for words in (("study", "run"), ("cohort", "verify")):
+            assert command.complaint(*words, labelled).startswith(f"{folder / 'leakage.json'}: {start}")
+        assert not (labelled.parent / "s-work" / "runs").exists()
+
+    good = (folder / "leakage.json").read_text()
+    (folder / "leakage.json").write_text(good.replace('"rows_checked": 40', '"rows_checked": 41', 1))
+    refused(
+        "it was changed after it was written; find out why; precordial cohort build STUDY.toml builds and checks it"
+    )
+    (folder / "leakage.json").unlink()
+    refused("there is no such file, and so no proof that the cohort was checked; ")
+    (folder / "leakage.json").write_text(good)
+    cohort = Cohort.load(folder)
+    cohort.age[0] += 1  # no leak, but another cohort
+    replace(cohort).save(folder)
+    refused("it is stale: it was made for another cohort; ")
+    assert command.run("cohort", "build", labelled)[0] == 0
+    assert command.run("cohort", "verify", labelled)[0] == 0
+    assert (Cohort.load(folder).age[0], (folder / "leakage.json").exists()) == (60, True), "built again, not sealed"
+
+    monkeypatch.setenv("PRECORDIAL_SIGNING_KEY_FILE", str(labelled.parent / "key"))
+    absent = f"{labelled.parent / 'key'}: there is no such key file; check the path"
+    assert command.complaint("cohort", "verify", labelled) == absent
+    assert command.run("cohort", "build", labelled)[0] == 0
+    assert command.run("cohort", "verify", labelled)[0] == 0
+    (labelled.parent / "key").rename(labelled.parent / "another")
+    assert command.complaint("study", "run", labelled) == absent
+    monkeypatch.delenv("PRECORDIAL_SIGNING_KEY_FILE")
+    refused("it is signed with a key; let PRECORDIAL_SIGNING_KEY_FILE name the key file; or precordial cohort build")
+
+
+def test_the_folds_of_a_cohort(labelled: Path, command: CommandLine) -> None:
+    labelled.write_text(
+        labelled.read_text().replace("[cohort.table]", '[cohort.split]\nscheme = "k-fold"\nfolds = 4\n[cohort.table]')
+    )
+    code, _, err = command.run("cohort", "build", labelled)
+    assert code == 0, err
+    code, out, err = command.run("cohort", "verify", labelled)
+    assert code == 0, err
+    # 40 patients, of whom 6 are in the temporal test; of those not tested int(0.15 n) validate.
+    assert [line for line in out.splitlines() if line.startswith("fold ")] == [
+        f"fold {number}: {tested} rows of {tested} patients are tested, 0 other rows of theirs left out; "
+        f"{34 - tested - validating} patients train, {validating} validate"
+        for number, tested, validating in ((1, 9, 3), (2, 8, 3), (3, 9, 3), (4, 8, 3))
+    ]
+
+
+def test_an_archive_that_has_changed_since(
+    labelled: Path, command: CommandLine, wfdb_record: Callable[..., Path]
+) -> None:
+    assert command.run("cohort", "build", labelled)[0] == 0
+    units = np.random.default_rng(1).integers(-500, 500, (len(EIGHT), 1000)).astype(np.int16)
+    line = "new 8 100 1000 12:00:00 01/01/2021"
+    (labelled.parent / "new").mkdir()
+    wfdb_record(labelled.parent / "new", units, name="new", leads=EIGHT, record_line=line)
+    code, _, err = command.run(
+        "ingest", labelled.parent / "new", "--archive", labelled.parent / "archive", "--rate", "100"
+    )
+    assert code == 0, err
+    leakage = labelled.parent / "s-work" / "cohort" / "leakage.json"
+    stale = f"{leakage}: it is stale: it was made for another archive; precordial cohort build STUDY.toml builds"
+    assert command.complaint("cohort", "verify", labelled).startswith(stale)
+    assert command.run("cohort", "build", labelled)[0] == 0
+    assert command.run("cohort", "verify", labelled)[0] == 0

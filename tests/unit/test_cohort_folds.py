@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from clean_cohorts import clean_cohort
 from precordial.cohort import Cohort, keep_fraction
-from precordial.cohort.folds import LEFT_OUT, fold_names, fold_splits
+from precordial.cohort.folds import LEFT_OUT, fold_names, fold_splits, folds_text
 from precordial.errors import SettingsError
 
 
@@ -70,6 +71,25 @@ def test_fractions_nest_in_each_fold(scheme: str, seed: int) -> None:
             inner = kept
             rest = here.split != "train"
             assert part._rows(part.split != "train").digest == here._rows(rest).digest, "a test set has changed"
+
+
+def test_the_text_counts_who_is_where() -> None:
+    # Patients A and B at North, B and C at South, D at neither; E is in the temporal test.
+    names = np.array(list("ABBCDE"))
+    n = len(names)
+    cohort = replace(
+        clean_cohort("sites", 0)[0]._rows(np.arange(n)),
+        patient_id=names,
+        role=np.full(n, "target"),
+        split=np.array(["fold"] * 5 + ["temporal_test"]),
+        fold=np.array([0, 0, 1, 1, -1, -1]),
+    )
+    cohort = replace(cohort, settings=dict(cohort.settings) | {"validation": "1/2"})
+    assert folds_text(cohort).splitlines() == [
+        "fold North: 2 rows of 2 patients are tested, 1 other rows of theirs left out; 1 patients train, 1 validate",
+        "fold South: 2 rows of 2 patients are tested, 1 other rows of theirs left out; 1 patients train, 1 validate",
+    ]
+    assert folds_text(clean_cohort("paper", 0)[0]) == ""
 
 
 def test_validation_differs_between_folds() -> None:

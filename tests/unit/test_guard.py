@@ -13,9 +13,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from clean_cohorts import DAY, SCHEMES, START, Archive, clean_cohort
+from clean_cohorts import DAY, SCHEMES, Archive, clean_cohort
 from precordial.cohort import Cohort, check_leaks, find_leaks
-from precordial.cohort.leaks import RULES, number_texts
+from precordial.cohort.evidence import number_texts
+from precordial.cohort.leaks import RULES
 from precordial.errors import ArchiveError, LeakageError
 
 schemes = st.sampled_from(list(SCHEMES))
@@ -249,16 +250,24 @@ def test_without_an_archive_waveforms_are_not_checked() -> None:
     assert check_leaks(cohort, ids, times, None).checked["waveform"] == 0
 
 
-def test_labels_by_hand_need_no_event_but_events_their_days() -> None:
+def test_what_was_decided_by_hand_is_dated_on_the_day_of_arrival() -> None:
+    """Though the days of the outcome begin later; but not before arrival, and never without a label."""
     cohort, archive = clean_cohort("paper", 2)
-    row = int(np.flatnonzero((cohort.role == "target") & (cohort.labels["AMI"] == 0))[0])
-    by_hand = dict(cohort.settings) | {"adjudicated": {"columns": {"outcomes": {"AMI": "ami"}}}}
-    labelled = replace(cohort, labels=dict(cohort.labels) | {"AMI": set_at(cohort.labels["AMI"], row, 1.0)})
-    assert find_leaks(labelled, *archive).broken["event"].tolist() == [row]
-    assert find_leaks(replace(labelled, settings=by_hand), *archive).clean
-    early = dict(cohort.events) | {"AMI": set_at(cohort.events["AMI"], row, START - DAY)}
-    before = replace(labelled, settings=by_hand, events=early)
-    assert find_leaks(before, *archive).broken["event"].tolist() == [row]
+    row = int(np.flatnonzero((cohort.role == "target") & (cohort.labels["late"] == 0))[0])
+    by_hand = dict(cohort.settings) | {"adjudicated": {"columns": {"outcomes": {"late": "decided"}}}}
+
+    def decided(label: float, event: np.datetime64, settings: Any) -> list[int]:
+        labels = dict(cohort.labels) | {"late": set_at(cohort.labels["late"], row, label)}
+        events = dict(cohort.events) | {"late": set_at(cohort.events["late"], row, event)}
+        found = find_leaks(replace(cohort, labels=labels, events=events, settings=settings), *archive)
+        return found.broken["event"].tolist()
+
+    day = cohort.arrival[row].astype("M8[D]")
+    assert decided(1, day, by_hand) == []
+    assert decided(1, day, cohort.settings) == [row]
+    assert decided(1, day - 1, by_hand) == [row]
+    assert decided(1, np.datetime64("NaT"), by_hand) == [row]
+    assert decided(0, day, by_hand) == [row]
 
 
 @pytest.mark.parametrize(
@@ -267,6 +276,8 @@ def test_labels_by_hand_need_no_event_but_events_their_days() -> None:
         {"eligibility": {}},
         {"eligibility": {"washout_days": 60, "washout_codes": ["I25"]}},
         {"outcomes": [{"name": "AMI", "codes": ["I21"], "death": "event"}]},
+        {"outcomes": [{"name": "AMI", "codes": ["I21"], "registers": ["regional"]}]},
+        {"adjudicated": {"columns": {"outcomes": {"AMI": "decided"}}}},
         {"outcomes": [{"name": "AMI", "codes": ["I21"], "procedures": ["FNG"]}]},
     ],
 )
@@ -306,7 +317,7 @@ def test_an_ecg_that_is_not_in_the_archive() -> None:
 def test_numbers_of_texts(texts: list[str], collide: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if collide:  # as if all texts had one hash
-            patch.setattr("precordial.cohort.leaks._hashes", lambda texts: np.zeros(len(texts), np.uint64))
+            patch.setattr("precordial.cohort.evidence._hashes", lambda texts: np.zeros(len(texts), np.uint64))
         numbers = number_texts(np.array(texts, np.str_)).tolist()
     assert len(numbers) == len(texts)
     assert len(set(numbers)) == len(set(texts)) == len(set(zip(numbers, texts, strict=True)))

@@ -109,7 +109,7 @@ def test_damage(tmp_path: Path, text: str) -> None:
 def test_without_it_nothing_is_proven(tmp_path: Path) -> None:
     assert refused(tmp_path) == (
         "there is no such file, and so no proof that the cohort was checked; "
-        "precordial cohort build STUDY.toml checks the cohort anew"
+        "precordial cohort build STUDY.toml builds and checks it anew"
     )
 
 
@@ -159,7 +159,7 @@ def test_it_holds_for_nothing_else(tmp_path: Path, change: Callable[[Cohort], Co
     write_leakage(tmp_path, REPORT, archive="a1")
     report = find_leaks(change(COHORT), *ARCHIVE)
     assert refused(tmp_path, report, archive) == (
-        f"it is stale: it was made for another {what}; precordial cohort build STUDY.toml checks the cohort anew"
+        f"it is stale: it was made for another {what}; precordial cohort build STUDY.toml builds and checks it anew"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from pathlib import Path
 import polars as pl
 import pyreadstat
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from precordial.errors import RegisterError
 from precordial.registers import Account, TableSettings, Visits, csv_files, read_table, read_visits, stat_files
@@ -197,6 +200,20 @@ def test_a_cut_gzip_file_is_damaged(tmp_path: Path) -> None:
         visits(file=path)
 
 
+def test_other_files_are_not_taken_for_csv(tmp_path: Path) -> None:
+    (tmp_path / "v.xlsx").write_bytes(b"PK")
+    with pytest.raises(RegisterError, match=r"v\.xlsx: Excel files are not read; save it as CSV"):
+        visits(file=tmp_path / "v.xlsx")
+
+
+def test_an_encoding_that_is_set_wins_over_what_the_file_says(tmp_path: Path) -> None:
+    as_sas(tmp_path / "v.sas7bdat")  # in UTF-8, as it says
+    table = visits(file=tmp_path / "v.sas7bdat", encoding="cp1252", columns=COLUMNS.model_copy(update={"sex": None}))
+    assert table["complaint"].to_list() == ["BröstSm".encode().decode("cp1252"), "x", "y"]
+    with pytest.raises(RegisterError, match=r"damaged or is none; write it again, or check the encoding that is set"):
+        visits(file=tmp_path / "v.sas7bdat", encoding="no such encoding")
+
+
 def test_a_missing_catalog_is_named(tmp_path: Path) -> None:
     as_sas(tmp_path / "v.sas7bdat")
     with pytest.raises(RegisterError, match=r"other\.sas7bcat: there is no such file"):
@@ -250,6 +267,32 @@ def test_csv_as_people_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     path.write_bytes(text.encode())
     why = "why\nwhy" if "lines" in name else "why"
     assert read_table(path, {"id": "id", "why": why}).rows() == expected
+
+
+cells = st.text(st.sampled_from('a";\n å'), max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.tuples(cells, cells), max_size=6),
+    block=st.integers(1, 40),
+    encoding=st.sampled_from(["utf8", "latin-1", "utf-16"]),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_any_cells_come_back_in_blocks_of_any_size(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], block: int, encoding: str, line_end: str
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, delimiter=";", lineterminator=line_end)
+        writer.writerows([("one", "other"), *rows])
+    spelling = csv_files.Spelling(";", encoding)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_files, "BLOCK", block)
+        header = csv_files.csv_header(path, spelling)
+        batches = list(csv_files.csv_batches(path, spelling, header, Account().problem))
+    assert header == ["one", "other"]
+    assert [tuple(cell or "" for cell in row) for batch in batches for row in batch.rows()] == rows
 
 
 BROKEN = {

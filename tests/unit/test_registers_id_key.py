@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from precordial.errors import RegisterError
@@ -70,6 +71,8 @@ keys = st.lists(st.tuples(ids, ids, periods), max_size=7)
 
 @settings(max_examples=60, deadline=None)
 @given(rows=keys, order=st.randoms())
+@example(rows=[("a", "c", (None, None)), ("b", "a", (None, 0)), ("c", "b", (1, None))], order=Random(0))
+@example(rows=[("a", "a", (None, None)), ("a", "c", (None, None)), ("b", "a", (None, 0))], order=Random(0))
 def test_a_key_is_as_plain_loops_say(tmp_path_factory: pytest.TempPathFactory, rows: list, order) -> None:  # type: ignore[type-arg, no-untyped-def]
     path = tmp_path_factory.mktemp("key") / "key.csv"
     plain: list[Row] = [(old, new, day(start), day(end)) for old, new, (start, end) in rows]

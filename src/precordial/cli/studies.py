@@ -27,7 +27,7 @@ def cohort_build(study: StudyFile, changes: Changes = None) -> None:
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
-        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, seal=True)
+        cohort = checked_cohort(settings, ecg_source(settings, watcher), watcher, mend=True)
     flow, table = flow_and_table(cohort, settings.privacy.smallest_cell)
     write_cohort_files(settings.folder / "cohort", flow, table)
     print(flow.text())
@@ -107,12 +107,14 @@ def cohort_table(
 @cohort_app.command("verify")
 def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
     """Check a cohort that has been built for leaks, and its leakage.json for changes; print the rules."""
-    from precordial.cohort import Cohort
+    from precordial.cohort import Cohort, fold_names, folds_text
     from precordial.study import load_study, verify_cohort
 
     settings = load_study(study, changes or ())
     cohort = Cohort.load(settings.folder / "cohort")
     print(verify_cohort(settings, cohort).text())
+    if fold_names(cohort):
+        print(folds_text(cohort))
     print(f"no leak in {len(cohort):,} rows; {settings.folder / 'cohort' / 'leakage.json'} holds")
 
 

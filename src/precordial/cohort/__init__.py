@@ -7,7 +7,7 @@ from precordial.cohort.baseline import age_sex_baseline, score_target
 from precordial.cohort.build import build_cohort
 from precordial.cohort.cohort import Cohort, keep_fraction, read_manifest
 from precordial.cohort.flow import Flow, FlowStep
-from precordial.cohort.folds import fold_names, named_fold
+from precordial.cohort.folds import fold_names, folds_text, named_fold
 from precordial.cohort.guard import LeakReport, check_leaks, find_leaks
 from precordial.cohort.leakage import signing_key, verify_leakage, write_leakage
 from precordial.cohort.settings import CohortSettings, LabelsSettings, RegistersSettings
@@ -28,6 +28,7 @@ __all__ = [
     "check_leaks",
     "find_leaks",
     "fold_names",
+    "folds_text",
     "fraction_size",
     "keep_fraction",
     "named_fold",

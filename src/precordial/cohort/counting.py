@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from precordial.cohort.cohort import LABEL
 from precordial.cohort.flow import SPLITS, Count, Flow, FlowStep, fold_text
+from precordial.cohort.people import rows_each
 from precordial.cohort.splits import SOURCE_SPLITS, TARGET_SPLITS
 
 MANY = 8  # outcomes; of more than so many, the flow chart tells only how many rows have any of them
@@ -70,19 +72,24 @@ class FlowChart:
         why: str,
         *,
         reasons: Mapping[str, int] | None = None,
+        touched: int | None = None,
     ) -> None:
-        """A box that keeps the rows `after` of the rows `before`."""
-        row = "row" if "row" in before.columns else "ecg_id"
-        left_out = before.join(after.select(row), on=row, how="anti")
-        lost = _box(branch, key, why, left_out)
+        """A box that keeps the rows `after` of the rows `before`.
+
+        `touched` is the number of patients who lose a row, where it does not follow from the two, since ids changed.
+        """
+        first, kept = _box(branch, key, why, before), _box(branch, key, text, after)
+        if touched is None:
+            had, have = rows_each(before["patient_id"]), rows_each(after["patient_id"])
+            touched = int((had > np.pad(have, (0, len(had) - len(have)))).sum())
         self._steps.append(
             replace(
-                _box(branch, key, text, after),
+                kept,
                 why=why,
-                excluded_patients=_patients(before) - _patients(after),
-                excluded_visits=lost.visits,
-                excluded_ecgs=lost.ecgs,
-                touched_patients=lost.patients,
+                excluded_patients=(first.patients or 0) - (kept.patients or 0),
+                excluded_visits=None if kept.visits is None else len(before) - len(after),
+                excluded_ecgs=None if kept.ecgs is None else len(before) - len(after),
+                touched_patients=touched,
                 reasons=dict(reasons or {}),
             )
         )
@@ -132,7 +139,7 @@ def _outcomes(part: pl.DataFrame) -> dict[str, Count]:
 
 
 def _patients(table: pl.DataFrame) -> int:
-    return table["patient_id"].drop_nulls().n_unique()
+    return int(np.count_nonzero(rows_each(table["patient_id"])))
 
 
 def _box(branch: str, key: str, text: str, table: pl.DataFrame) -> FlowStep:

@@ -20,7 +20,7 @@ class Eligibility(Strict):
     """[cohort.eligibility]: which visits take part. By default, as in the paper, all that have the complaint.
 
     Attributes:
-        min_age, max_age: completed years at arrival, both included; a visit of unknown age is left out if one is given.
+        min_age, max_age: completed years at the index ECG, both included; of unknown age nobody is taken then.
         sites: values of the visits' site column that take part.
         first_day, last_day: of arrival, both included.
         visits: "all"; "first", the patient's first eligible one; or "first-with-ecg", the first with an index ECG.

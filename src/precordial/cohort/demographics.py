@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from precordial.cohort.people import facts_of
+
 BIRTH_YEAR_DAYS = 365.25
 CONTACT_YEAR_DAYS = 365.125  # the authors' year
 
@@ -19,7 +21,9 @@ def first_contacts(visits: pl.DataFrame) -> pl.DataFrame:
     Returns:
         patient_id, contact_day, contact_age, contact_sex.
     """
-    rows = visits.select("patient_id", "arrival", "age", "sex").drop_nulls(["patient_id", "arrival"])
+    # Many registers know neither; those that do are sorted.
+    known = pl.col("age").is_not_null() | pl.col("sex").is_not_null()
+    rows = visits.select("patient_id", "arrival", "age", "sex").filter(known).drop_nulls(["patient_id", "arrival"])
     ordered = rows.sort("patient_id", "arrival", "age", "sex", nulls_last=True)
     age, sex = pl.col("age"), pl.col("sex")
     return ordered.group_by("patient_id").agg(
@@ -51,13 +55,10 @@ def add_age_and_sex(
         age_from, sex_from: sources in the order of trust.
     """
     day = pl.col("recorded_at").dt.date()
-    table = ecgs.join(contacts, on="patient_id", how="left").join(
-        patients.select(
-            "patient_id", pl.col("birth_date").dt.date().alias("birth_day"), pl.col("sex").alias("patient_sex")
-        ),
-        on="patient_id",
-        how="left",
+    born = patients.select(
+        "patient_id", pl.col("birth_date").dt.date().alias("birth_day"), pl.col("sex").alias("patient_sex")
     )
+    table = pl.concat([ecgs, *(facts_of(ecgs["patient_id"], facts) for facts in (contacts, born))], how="horizontal")
     at_contact = ((pl.col("contact_age") + 0.5) * CONTACT_YEAR_DAYS).floor()
     ages = {
         "birth-date": (day - pl.col("birth_day")).dt.total_days() / BIRTH_YEAR_DAYS,

@@ -81,3 +81,21 @@ def in_fold(cohort: Cohort, fold: int) -> Cohort:
 def named_fold(cohort: Cohort, name: str) -> Cohort:
     """The cohort as it is in the fold of this name, one of `fold_names`."""
     return in_fold(cohort, fold_names(cohort).index(name))
+
+
+def folds_text(cohort: Cohort) -> str:
+    """One line per fold: who is tested, trains and validates in it, and what is left out of it."""
+    lines = []
+    target = cohort.role == "target"
+    for fold, name in enumerate(fold_names(cohort)):
+        split = np.where(cohort.split == FOLD, fold_splits(cohort, fold), "")
+        tested = cohort.fold == fold
+        out = int((target & (cohort.split == FOLD) & (split == LEFT_OUT)).sum())
+        patients = [
+            len(set(cohort.patient_id[rows].tolist())) for rows in (tested, split == "train", split == "validation")
+        ]
+        lines.append(
+            f"fold {name}: {int(tested.sum()):,} rows of {patients[0]:,} patients are tested, {out:,} other rows of "
+            f"theirs left out; {patients[1]:,} patients train, {patients[2]:,} validate"
+        )
+    return "\n".join(lines)

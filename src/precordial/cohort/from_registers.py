@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import polars as pl
 
@@ -13,17 +14,19 @@ from precordial.cohort.cohort import LABEL
 from precordial.cohort.counting import FlowChart
 from precordial.cohort.demographics import add_age_and_sex, first_contacts
 from precordial.cohort.outcomes import add_outcome, diagnosed
+from precordial.cohort.people import numbered
 from precordial.cohort.read import Registers, final_ids, read_registers
 from precordial.cohort.settings import RegistersSettings
 from precordial.errors import RegisterError
 from precordial.registers import Account
+from precordial.registers.joins import standing_twice
 
 
 def from_registers(
     settings: RegistersSettings, ecgs: pl.DataFrame, chart: FlowChart, account: Account
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The target visits with split and labels, and the source ECGs with split."""
-    registers = read_registers(settings, account)
+    registers = _numbered(read_registers(settings, account))
     usable = _usable_ecgs(settings, registers, ecgs, chart, account)
     register = registers.visits.drop("age", "sex")  # at the visit; those at the ECG come with the ECG
 
@@ -60,13 +63,29 @@ def from_registers(
     return visits, _source(usable, register, eligible, visits, chart)
 
 
+def _numbered(registers: Registers) -> Registers:
+    """The registers with patients by number."""
+    outcomes = registers.outcomes
+    tables = {name: getattr(outcomes, name) for name in ("diagnoses", "procedures", "deaths", "left")}
+    by_number = {name: numbered(table) for name, table in tables.items() if table is not None}
+    return replace(
+        registers,
+        visits=numbered(registers.visits),
+        patients=numbered(registers.patients),
+        outcomes=replace(outcomes, **by_number),
+    )
+
+
 def _usable_ecgs(
     settings: RegistersSettings, registers: Registers, ecgs: pl.DataFrame, chart: FlowChart, account: Account
 ) -> pl.DataFrame:
     """The ECGs whose patient and time are known, one per patient and second, with the registers' age and sex."""
     own = final_ids(ecgs, registers.ids, account, "ECGs", "recorded_at")
     if registers.ids is not None:
-        chart.step("archive", "ids", "with a valid patient id", ecgs, own, "patient id not valid at their time")
+        lost = ecgs.join(own, on="ecg_id", how="anti")["patient_id"].drop_nulls().n_unique()
+        why = "patient id not valid at their time"
+        chart.step("archive", "ids", "with a valid patient id", ecgs, own, why, touched=lost)
+    own = numbered(own)
     known = steps.identified_ecgs(own)
     chart.step("archive", "identified", "with patient and time", own, known, "without patient or time")
     usable = steps.merge_same_second_ecgs(known)
@@ -203,8 +222,7 @@ def _source(
     in_register = steps.known_patients(usable, register)
     chart.step("source", "known", "of patients in the visit register", usable, in_register, "of unknown patients")
     source = steps.without_patients(in_register, visits)
-    left = eligible.join(visits.select("patient_id"), on="patient_id", how="anti").select("patient_id").unique()
-    staying = source.join(left, on="patient_id", how="semi")
+    staying = steps.known_patients(source, steps.without_patients(eligible, visits))
     chart.step(
         "source",
         "others",
@@ -223,7 +241,7 @@ def _source(
 
 
 def _check_visit_ids(visits: pl.DataFrame, settings: RegistersSettings) -> None:
-    rows = visits.filter(pl.col("visit_id").is_duplicated()).sort("visit_id", "row")["row"].to_list()
+    rows = visits.filter(standing_twice(visits, ["visit_id"])).sort("visit_id", "row")["row"].to_list()
     if rows:
         raise RegisterError(
             f"the visit id also stands in row {rows[0]}, with another patient or arrival",

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort.cohort import Cohort
-from precordial.cohort.leaks import RULES, Evidence, number_texts
+from precordial.cohort.evidence import Evidence, number_texts
+from precordial.cohort.leaks import RULES
 from precordial.errors import ArchiveError, LeakageError
 
 SHOWN = 10
@@ -85,7 +86,7 @@ def find_leaks(
     Raises:
         ArchiveError: the cohort names an ECG that is not in the archive.
     """
-    number = number_texts(np.concatenate([ecg_id, cohort.ecg_id]))
+    number = number_texts(np.concatenate([np.asarray(ecg_id, np.str_), cohort.ecg_id]))
     in_archive = np.full(int(number.max(initial=-1)) + 1, -1)
     in_archive[number[: len(ecg_id)]] = np.arange(len(ecg_id))
     at = in_archive[number[len(ecg_id) :]]

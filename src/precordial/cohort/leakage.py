@@ -26,7 +26,7 @@ LEAKAGE = "leakage.json"
 FORMAT, VERSION = "precordial-leakage", 1
 KEY_FILE = "PRECORDIAL_SIGNING_KEY_FILE"
 LISTED = 1000  # rows named for each rule; all are counted
-_BUILD = "precordial cohort build STUDY.toml checks the cohort anew"
+_BUILD = "precordial cohort build STUDY.toml builds and checks it anew"
 
 
 def signing_key(*, keep_out: Path, create: bool = False) -> bytes | None:

@@ -17,8 +17,6 @@ from precordial.cohort.cohort import EVENT, LABEL
 from precordial.cohort.definitions import FollowUp, Outcome
 from precordial.registers.codes import clean_words
 
-EVENTS = {"patient_id": pl.String, "date": pl.Date}
-
 
 @dataclass
 class Sources:
@@ -111,7 +109,7 @@ def _events(outcome: Outcome, sources: Sources) -> pl.DataFrame:
         if outcome.death_causes is not None:
             deaths = deaths.filter(_starts_with(outcome.death_causes).fill_null(False))
         parts.append(_dated(deaths))
-    return pl.concat(parts).unique() if parts else pl.DataFrame(schema=EVENTS)
+    return pl.concat(parts).unique() if parts else _dated(sources.diagnoses.head(0))
 
 
 def _dated(table: pl.DataFrame) -> pl.DataFrame:

@@ -27,6 +27,7 @@ from precordial.registers import (
     translate_ids,
 )
 from precordial.registers.batches import Plan
+from precordial.registers.joins import standing_twice
 from precordial.registers.read import plan_of
 from precordial.registers.tables import read_plan
 
@@ -63,7 +64,7 @@ def read_registers(settings: RegistersSettings, account: Account) -> Registers:
         RegisterError: a table cannot be understood.
     """
     words = {"female": settings.female_values, "male": settings.male_values}
-    ids = read_id_key(settings.ids, account) if settings.ids else None
+    ids = read_id_key(settings.id_key, account) if settings.id_key else None
     codes = [code for outcome in settings.outcomes for code in outcome.all_codes]
     codes += settings.washout_codes if settings.eligibility.washout_days else ()
     visits = read_visits(settings.visits, account, **words)
@@ -108,20 +109,20 @@ def _last_day(account: Account, table: str) -> date | None:
 
 def _one_person_once(patients: pl.DataFrame, settings: RegistersSettings, account: Account) -> pl.DataFrame:
     """One row per person: of ids that were merged, what any of the rows knows; they must not differ."""
+    if not standing_twice(patients, ["patient_id"]).any():
+        return patients
     facts = ["birth_date", "sex"]
-    differ = patients.group_by("patient_id").agg(pl.col(facts).drop_nulls().n_unique(), pl.len())
+    differ = patients.group_by("patient_id").agg(pl.col(facts).drop_nulls().n_unique())
     wrong = differ.filter(pl.any_horizontal(pl.col(facts) > 1))
     if len(wrong) and settings.patients is not None:
         account.problem(
             RegisterError(
                 f"{len(wrong)} persons whose ids the key merges have several birth dates or sexes",
                 file=settings.patients.where,
-                key="cohort.ids",
+                key="cohort.id_key",
                 remedy="correct the key or the register of patients",
             )
         )
-    if not (differ["len"] > 1).any():
-        return patients
     known = [pl.col(name).drop_nulls().first() for name in facts]
     return patients.sort("row").group_by("patient_id").agg(pl.col("row").first(), *known, pl.col("left").max())
 

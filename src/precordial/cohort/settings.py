@@ -172,7 +172,7 @@ class RegistersSettings(_Common):
         temporal_test, random_test, validation, source_validation: shares of the patients.
         female_values, male_values: values of the sex columns; upper and lower case are the same.
         visits, diagnoses, patients, deaths, procedures: the registers.
-        ids: a key of merged and reused patient ids, applied to every register and to the ECGs.
+        id_key: a key of merged and reused patient ids, applied to every register and to the ECGs.
         ecgs: a table of ECGs in place of an archive; such a cohort can be looked at, and not trained on.
         adjudicated: labels that somebody has decided; they stand above the registers'.
     """
@@ -199,7 +199,7 @@ class RegistersSettings(_Common):
     patients: Patients | None = None
     deaths: Deaths | None = None
     procedures: Procedures | None = None
-    ids: IdKey | None = None
+    id_key: IdKey | None = None
     ecgs: Ecgs | None = None
     adjudicated: Adjudicated | None = None
 
@@ -252,7 +252,7 @@ class RegistersSettings(_Common):
     @property
     def tables(self) -> dict[str, TableSettings]:
         """The registers that are named, by their keys."""
-        names = ("visits", "diagnoses", "patients", "deaths", "procedures", "ids", "ecgs", "adjudicated")
+        names = ("visits", "diagnoses", "patients", "deaths", "procedures", "id_key", "ecgs", "adjudicated")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def files(self) -> list[Path]:

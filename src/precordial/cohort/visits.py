@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from precordial.cohort.people import among
 from precordial.cohort.splits import OLDER_VISIT
+from precordial.registers.joins import standing_twice
 
 
 def complete_visits(visits: pl.DataFrame, *, complaint: bool = True) -> pl.DataFrame:
@@ -22,7 +24,7 @@ def merge_same_second(visits: pl.DataFrame) -> pl.DataFrame:
     A visit without a discharge counts as the earliest; equal ones are decided by the lowest visit id.
     """
     key = ["patient_id", "arrival"]
-    twice = visits.select(pl.struct(key).is_duplicated()).to_series()
+    twice = standing_twice(visits, key)
     if not twice.any():
         return visits
     ids = id_order("visit_id")
@@ -41,7 +43,7 @@ def identified_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
 def merge_same_second_ecgs(ecgs: pl.DataFrame) -> pl.DataFrame:
     """One ECG of those of a patient in the same second: the one with the smallest ecg_id; those without a time stay."""
     key = ["patient_id", "recorded_at"]
-    twice = ecgs.select(pl.struct(key).is_duplicated() & pl.col("recorded_at").is_not_null()).to_series()
+    twice = standing_twice(ecgs, key) & ecgs["recorded_at"].is_not_null()
     if not twice.any():
         return ecgs
     kept = ecgs.filter(twice).sort("ecg_id").unique(key, keep="first", maintain_order=True)
@@ -92,12 +94,12 @@ def drop_older_visits(visits: pl.DataFrame) -> pl.DataFrame:
 
 def known_patients(ecgs: pl.DataFrame, visits: pl.DataFrame) -> pl.DataFrame:
     """The ECGs of patients who stand in the visit register, with whatever visit."""
-    return ecgs.join(visits.select("patient_id").drop_nulls().unique(), on="patient_id", how="semi")
+    return ecgs.filter(among(ecgs["patient_id"], visits["patient_id"]))
 
 
 def without_patients(ecgs: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame:
     """The ECGs of patients who are not in the table `excluded`."""
-    return ecgs.join(excluded.select("patient_id").unique(), on="patient_id", how="anti")
+    return ecgs.filter(~among(ecgs["patient_id"], excluded["patient_id"]))
 
 
 def id_order(column: str) -> list[pl.Expr]:

@@ -59,6 +59,11 @@ class Plan:
         """How the cells of one of our columns are written."""
         return Writing(self.settings.pattern_of(ours), self.settings.decimal, self.words)
 
+    def key_of(self, ours: str) -> str:
+        """The key of one of our columns in the study file; a join's key column is called KEY:COLUMN."""
+        key, colon, _ = ours.partition(":")
+        return f"{self.key}.{key}" if colon else f"{self.columns_key}.{ours}"
+
     def kind(self, ours: str) -> Kind:
         """What the cells of one of our columns are."""
         return self.kinds.get(ours, "text")
@@ -81,6 +86,7 @@ def read_batches(
         RegisterError: the file cannot be read, a column is missing or stands twice, or a cell is not what its kind
             says; where the account collects problems, it has them in place of that.
     """
+    account.tables.pop(plan.name, None)  # of an earlier reading
     log, paths = account.table(plan.name), plan.settings.paths()
     log.files = [path.name for path in paths]
     people = _Different()
@@ -112,6 +118,8 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
         return
     wanted = list(dict.fromkeys(columns.values()))
     labelled = {theirs for ours, theirs in columns.items() if plan.kind(ours) in ("text", "sex")}
+    # A missing column is a problem that was told; where reading goes on, it is empty.
+    absent = [pl.lit(None, pl.String).alias(ours) for ours in plan.columns if ours not in columns]
     row = 2
     for raw in source.batches(wanted, labelled):
         raw = trimmed(raw)
@@ -123,12 +131,13 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
             full = frame.filter(~pl.all_horizontal(pl.col(list(columns)).is_null()))
             log.drop(BLANK, frame.height - full.height)
             frame = full
-        yield frame
+        yield frame.with_columns(absent)
 
 
 def _cells(cells: pl.Series, kind: Kind, plan: Plan) -> pl.Series:
     """Text; or a type of the file's own, where that is of the kind."""
-    if (kind == "date" and cells.dtype.is_temporal()) or (kind in ("number", "age") and cells.dtype.is_numeric()):
+    is_date = cells.dtype == pl.Date or isinstance(cells.dtype, pl.Datetime)
+    if (kind == "date" and is_date) or (kind in ("number", "age") and cells.dtype.is_numeric()):
         return cells.fill_nan(None) if cells.dtype.is_float() else cells
     if cells.dtype != pl.String:
         cells = cells.to_frame().select(plain_text(cells.dtype, cells.name)).to_series()
@@ -216,7 +225,7 @@ def _tell(
 
 def _mapped(plan: Plan, path: Path, names: list[str], account: Account) -> dict[str, str]:
     """Our columns and those of the file that they are, the columns of codes by their place."""
-    wanted = {ours: (theirs, f"{plan.columns_key}.{ours}") for ours, theirs in plan.columns.items()}
+    wanted = {ours: (theirs, plan.key_of(ours)) for ours, theirs in plan.columns.items()}
     codes: list[str] = []
     for code in (*((plan.main,) if plan.main else ()), *plan.codes):
         found = [code]

@@ -1,6 +1,6 @@
 """CSV files in batches of whole rows, all cells text; where a file breaks, the error says in which row.
 
-A batch holds the rows of some 32 MB, so memory does not grow with the file. Polars parses it; Python's own csv
+A batch holds the rows of some 8 MB, so memory does not grow with the file. Polars parses it; Python's own csv
 module, which is slower, only looks for the row of an error.
 """
 
@@ -20,10 +20,12 @@ import polars as pl
 
 from precordial.errors import RegisterError
 
-BLOCK = 1 << 25  # bytes read at a time
+BLOCK = 1 << 23  # bytes read at a time: what is made of them stays in a cache
 LONGEST = 1 << 27  # bytes of a block without the end of a row
 SEPARATORS = (";", "\t", ",", "|")  # the likeliest first
 _QUOTE, _LINE = b'"', b"\n"
+_ASCII = bytes(range(128))
+_HEADER = 1 << 20  # bytes read for the header
 Report = Callable[[RegisterError], None]
 
 
@@ -51,9 +53,9 @@ class Spelling:
         """The key of a setting in the study file."""
         return f"{self.key}.{setting}" if self.key else None
 
-    def set_to(self, setting: str, value: str) -> str:
-        """The remedy of setting something to a value."""
-        return f"set {self.key}.{setting} = {value}" if self.key else f"set the {setting} to {value}"
+    def set_to(self, setting: str) -> str:
+        """The remedy of another setting."""
+        return f"set {self.key}.{setting}" if self.key else f"give another {setting}"
 
 
 def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -> list[str]:
@@ -73,7 +75,7 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
         key = spelling.key_of("encoding")
         remedy = 'try "utf8", "cp1252" or "latin-1"'
         raise RegisterError("there is no such encoding", file=path, key=key, remedy=remedy) from None
-    first = next(_blocks(path, spelling), b"")
+    first = next(_blocks(path, spelling, min(BLOCK, _HEADER)), b"")
     text = _text(path, spelling, first[: _first_row(first)])
     try:
         header = next(csv.reader(io.StringIO(text, newline=""), **spelling.dialect), [])
@@ -86,7 +88,10 @@ def csv_header(path: Path, spelling: Spelling, expected: tuple[str, ...] = ()) -
         shown = "tabs" if other == "\t" else f"'{other}'"
         written = '"\\t"' if other == "\t" else f'"{other}"'
         raise RegisterError(
-            f"the cells seem to be separated by {shown}", file=path, row=1, remedy=spelling.set_to("separator", written)
+            f"the cells seem to be separated by {shown}",
+            file=path,
+            row=1,
+            remedy=f"{spelling.set_to('separator')} = {written}",
         )
     return header
 
@@ -106,8 +111,9 @@ def csv_batches(path: Path, spelling: Spelling, header: list[str], report: Repor
     schema = {str(place): pl.String for place in range(len(header))}
     names = spelling.separator.join(schema).encode() + _LINE
     row, told = 2, False  # the row of the file at which the block begins
-    for number, block in enumerate(_blocks(path, spelling)):
-        text = names + (block if number else block[_first_row(block) :])
+    for number, text in enumerate(_blocks(path, spelling, BLOCK, names)):
+        if not number:
+            text = names + text[len(names) + _first_row(text[len(names) :]) :]
         if len(text) == len(names):
             continue
         try:
@@ -130,35 +136,37 @@ def _parse(text: bytes, spelling: Spelling, schema: dict[str, Any], *, cut_rows:
     return pl.read_csv(text, separator=spelling.separator, schema=schema, truncate_ragged_lines=cut_rows)
 
 
-def _blocks(path: Path, spelling: Spelling) -> Iterator[bytes]:
-    """The file as UTF-8, cut after rows; a line feed inside quotes ends none."""
-    rest = b""
-    for block in _utf8(path, spelling):
-        rest += block
-        end = _last_row(rest)
+def _blocks(path: Path, spelling: Spelling, size: int, before: bytes = b"") -> Iterator[bytes]:
+    """The file as UTF-8, cut after rows, `before` before each block; a line feed inside quotes ends no row."""
+    rest = b""  # of a row
+    for block in _utf8(path, spelling, size):
+        end = _last_row(block, rest.count(_QUOTE))
         if end or len(rest) > LONGEST:
-            yield rest[: end or len(rest)]
-            rest = rest[end:] if end else b""
+            # One copy: copies are a good part of the time that it takes to read a file.
+            yield b"".join((before, rest, memoryview(block)[: end or len(block)]))
+            rest = block[end:] if end else b""
+        else:
+            rest += block
     if rest:
-        yield rest
+        yield before + rest
 
 
-def _utf8(path: Path, spelling: Spelling) -> Iterator[bytes]:
+def _utf8(path: Path, spelling: Spelling, size: int) -> Iterator[bytes]:
     codec = codecs.lookup(spelling.encoding)
     known = codec.name in ("utf-8", "utf-8-sig")
     decoder = codec.incrementaldecoder(errors="strict") if not known else None
-    ascii_inside = decoder is not None and bytes(range(128)).decode(codec.name, "replace").isascii()
+    ascii_inside = decoder is not None and _ASCII.decode(codec.name, "replace").encode() == _ASCII
     old_lines = None  # rows that end in a carriage return alone
     try:
         with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
             while True:
-                block = file.read(BLOCK)
+                block = file.read(size)
                 last = not block
                 if decoder is not None and not (ascii_inside and block.isascii() and not decoder.getstate()[0]):
                     block = decoder.decode(block, final=last).encode()
                 if old_lines is None:
                     block = block.removeprefix(codecs.BOM_UTF8)
-                    old_lines = _LINE not in block and b"\r" in block
+                    old_lines = _LINE not in block and b"\r" in block[:-1]
                 if block:
                     yield block.replace(b"\r", _LINE) if old_lines else block
                 if last:
@@ -169,11 +177,11 @@ def _utf8(path: Path, spelling: Spelling) -> Iterator[bytes]:
         raise RegisterError("the compressed file is damaged", file=path, remedy="copy it again") from None
 
 
-def _last_row(block: bytes) -> int:
+def _last_row(block: bytes, quotes_before: int) -> int:
     """Where the last whole row ends; 0: there is none."""
-    if _QUOTE not in block:  # looking is much faster than counting
+    if not quotes_before and _QUOTE not in block:  # looking is much faster than counting
         return block.rfind(_LINE) + 1
-    end, quotes = len(block), block.count(_QUOTE)
+    end, quotes = len(block), quotes_before + block.count(_QUOTE)
     while (line := block.rfind(_LINE, 0, end)) >= 0:
         quotes -= block.count(_QUOTE, line, end)
         if quotes % 2 == 0:
@@ -204,7 +212,7 @@ def _wrong_encoding(path: Path, spelling: Spelling, row: int | None = None) -> R
         f"the file is not written in {spelling.encoding}",
         file=path,
         row=row,
-        remedy=spelling.set_to("encoding", f"{example}, for instance"),
+        remedy=f"{spelling.set_to('encoding')}, for instance {example}",
     )
 
 
@@ -230,7 +238,7 @@ def _what_breaks(path: Path, spelling: Spelling, block: bytes, row: int, width: 
         f"{wide[1]} cells where the header has {width}" + (f" ({more} more rows like it nearby)" if more else ""),
         file=path,
         row=wide[0],
-        remedy=f"quote cells that contain the separator, or {spelling.set_to('separator', 'the right one')}",
+        remedy=f"quote cells that contain the separator, or {spelling.set_to('separator')}",
     )
 
 

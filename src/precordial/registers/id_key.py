@@ -106,13 +106,13 @@ def _followed(key: pl.DataFrame, settings: IdKey, account: Account) -> pl.DataFr
     Chains are doubled: each step goes as far as all before, so that 20 are enough for a million ids.
     """
     place = order_columns(key)
-    chains = key.select(*place, "old", "new", "first_day", "last_day", (pl.col("old") == pl.col("new")).alias("done"))
+    ends = (pl.col("old") == pl.col("new")) | ~pl.col("new").is_in(key["old"].implode())
+    chains = key.select(*place, "old", "new", "first_day", "last_day", ends.alias("done"))
     for _ in range(key.height.bit_length() + 1):
-        steps = chains.drop(place).unique()
-        chains = chains.with_columns(pl.col("done") | ~pl.col("new").is_in(steps["old"].implode()))
         going = chains.filter(~pl.col("done"))
         if not going.height:
             return chains
+        steps = chains.drop(place).unique()
         gone = (
             going.join(steps, left_on="new", right_on="old", suffix="_next")
             .with_columns(
@@ -176,6 +176,7 @@ def _without_conflicts(chains: pl.DataFrame, settings: IdKey, account: Account) 
             & (pl.col("first_day") <= pl.col("last_day_other"))
             & (pl.col("first_day_other") <= pl.col("last_day"))
             & (pl.col("nth") > pl.col("nth_other"))
+            & pl.any_horizontal(pl.col(name) != pl.col(f"{name}_other") for name in place)
         )
         later = pairs.sort("nth", "nth_other").head(1)
         both = pl.concat([later.select(pl.col(f"{name}_other").alias(name) for name in place), later.select(place)])

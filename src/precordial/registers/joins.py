@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from precordial.errors import RegisterError
@@ -40,7 +41,7 @@ def look_up(table: pl.DataFrame, keys: list[str], paths: list[Path], column: str
     """
     values = [name for name in table.columns if name not in ("row", "part")]
     table = table.drop_nulls(keys).unique(values, keep="first", maintain_order=True)
-    twice = table.filter(pl.struct(keys).is_duplicated()).sort(*keys, *order_columns(table))
+    twice = table.filter(standing_twice(table, keys)).sort(*keys, *order_columns(table))
     if twice.height:
         account.problem(two_rows(twice, paths, column, "the same key also stands in {}, with other values"))
         table = table.unique(keys, keep="first", maintain_order=True)
@@ -53,6 +54,19 @@ def add_columns(frame: pl.DataFrame, look: LookUp, log: TableAccount) -> pl.Data
     joined = frame.join(known, on=look.keys, how="left", maintain_order="left")
     log.note(f"rows without a match in {look.name}", joined[" found"].null_count())
     return joined.drop(" found")
+
+
+def standing_twice(table: pl.DataFrame, key: list[str]) -> pl.Series:
+    """Whether each row's key also stands in another row; an empty cell is equal to another.
+
+    Few keys of a register stand twice. Those that may are found by their hashes, which are sorted as numbers; only
+    these are compared.
+    """
+    digest = table.select(key).hash_rows().to_numpy()
+    ordered = np.sort(digest)
+    again = np.append(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]), np.uint64(2**64 - 1))
+    may = pl.Series(again[np.searchsorted(again, digest)] == digest)
+    return may.scatter(may.arg_true(), table.filter(may).select(pl.struct(key).is_duplicated()).to_series())
 
 
 def order_columns(table: pl.DataFrame) -> list[str]:

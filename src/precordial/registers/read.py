@@ -16,7 +16,7 @@ from precordial.errors import RegisterError
 from precordial.registers import codes
 from precordial.registers.account import Account
 from precordial.registers.batches import CODE, Plan
-from precordial.registers.joins import order_columns, two_rows
+from precordial.registers.joins import order_columns, standing_twice, two_rows
 from precordial.registers.settings import (
     Adjudicated,
     Deaths,
@@ -116,7 +116,9 @@ def read_patients(settings: Patients, account: Account, *, female: Sequence[str]
     log = account.table(plan.name)
     known = table.drop_nulls("patient_id")
     log.drop("no patient id", table.height - known.height)
-    once = known.unique(list(plan.kinds), keep="first", maintain_order=True)
+    once = known
+    if standing_twice(known, list(plan.kinds)).any():
+        once = known.unique(list(plan.kinds), keep="first", maintain_order=True)
     log.drop("the same row again", known.height - once.height)
     problem = "the patient also stands in {}, with another birth date, sex or end"
     once = _check_once(once, ["patient_id"], settings, account, "patient_id", problem)
@@ -191,9 +193,9 @@ def _coded(
     plan = Plan(**{**vars(plan), "kinds": kinds, "codes": given, "main": columns.main})
     wanted = None if prefixes is None else codes.clean_words(prefixes)
     main = [value.strip().lower() for value in settings.main_values]  # type: ignore[attr-defined]
-    log = account.table(name)
 
     def select(frame: pl.DataFrame) -> pl.DataFrame:
+        log = account.table(name)
         places = [column for column in frame.columns if column.startswith(CODE)]
         others = frame.drop(places, "position", strict=False)
         if columns.wide:
@@ -209,14 +211,13 @@ def _coded(
             part = part.with_columns(code.alias("code"), position.alias("position"))
             parts.append(part.select(*others.columns, "code", "position"))
         empty = others.with_columns(pl.lit(None, pl.String).alias("code"), pl.lit(None, pl.Int32).alias("position"))
-        bare = empty.filter(pl.all_horizontal(frame.select(places).select(pl.all().is_null()))) if places else empty
-        rows = pl.concat([*parts, bare if keep_empty else empty.head(0)]).sort("row", "position", nulls_last=True)
+        rows = pl.concat([empty.head(0), *parts])
+        if keep_empty:
+            rows = pl.concat([rows, empty.join(rows, on="row", how="anti")])
         kept = rows["row"].n_unique()
         log.kept += kept
-        if not keep_empty:
-            log.drop(NO_CODE, bare.height)
-            log.drop(NOT_ASKED, frame.height - bare.height - kept)
-        return rows
+        log.drop(NO_CODE if wanted is None else NOT_ASKED, frame.height - kept)
+        return rows.sort("row", "position", nulls_last=True)
 
     table = read_plan(plan, account, select)
     order = ("row", "part", "patient_id", "code", "date", "register", "position")
@@ -250,7 +251,7 @@ def _check_once(
     table: pl.DataFrame, by: list[str], settings: TableSettings, account: Account, column: str, problem: str
 ) -> pl.DataFrame:
     """The rows, each key once; a key that stands twice is a problem."""
-    twice = table.filter(pl.struct(by).is_duplicated() & pl.all_horizontal(pl.col(by).is_not_null()))
+    twice = table.filter(standing_twice(table, by)).drop_nulls(by)
     if not twice.height:
         return table
     twice = twice.sort(*by, *order_columns(table))

@@ -13,6 +13,7 @@ from precordial.registers.csv_files import Report, Spelling, csv_batches, csv_he
 from precordial.registers.stat_files import SUFFIXES, stat_batches, stat_header
 
 ROWS = 1_000_000  # of a Parquet file read at a time
+OTHERS = {".xlsx": "Excel", ".xls": "Excel", ".ods": "OpenDocument", ".sav": "SPSS", ".rds": "R", ".zip": "ZIP"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
     """Open a CSV, Parquet, SAS or Stata file, by its suffix; what has another one is CSV.
 
     Args:
-        spelling: of a CSV file; of a SAS file the catalog.
+        spelling: of a CSV file; of SAS and Stata files the encoding, and the catalog.
         report: is told of rows with too many cells.
         expected: columns that are looked for.
 
@@ -44,12 +45,15 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
         problem = "no file fits this pattern" if "*" in str(path) else "there is no such file"
         remedy = f"set {spelling.key}.file" if spelling.key else "check the path"
         raise RegisterError(problem, file=path, remedy=remedy)
+    suffix = path.suffix.lower()
+    if suffix in OTHERS:
+        raise RegisterError(f"{OTHERS[suffix]} files are not read", file=path, remedy="save it as CSV or Parquet")
     try:
-        suffix = path.suffix.lower()
         if suffix == ".parquet":
             return _parquet(path)
         if suffix in SUFFIXES:
-            about = stat_header(path, spelling.catalog)
+            # What the file says of its encoding counts, unless another one than the default is set.
+            about = stat_header(path, "" if spelling.encoding == "utf8" else spelling.encoding, spelling.catalog)
             return Source(about.names, lambda wanted, labelled: stat_batches(path, about, wanted, labelled))
         return _csv(path, spelling, report, expected)
     except OSError as error:

@@ -85,7 +85,7 @@ class TableSettings(_File):
         file: path, relative to the study file; or a list of paths, or a pattern with ``*``, for an extract that comes
             in pieces.
         separator: between the cells of a CSV file.
-        encoding: of a CSV file, by its Python name; of a SAS or Stata file it is known.
+        encoding: of a CSV file, by its Python name; SAS and Stata files say theirs, where it is right.
         date_format: strftime pattern of dates that are text, for all columns or as a table from our column to its
             pattern; None: ISO 8601.
         decimal: the sign before the decimals of numbers that are text.

@@ -12,7 +12,7 @@ from precordial.registers.batches import Plan, Select, read_batches, type_of
 from precordial.registers.joins import LookUp, look_up
 from precordial.registers.table_settings import Kind, TableSettings
 
-_ON = "on "  # before the place of a join's key column
+_ON = "on:"  # before the name of a join's key column
 
 
 def read_table(
@@ -57,7 +57,7 @@ def read_table(
 
 def read_plan(plan: Plan, account: Account, select: Select | None = None) -> pl.DataFrame:
     """The whole table of a plan, with the columns that its joins give; arguments as of `read_batches`."""
-    keys = {name: f"{_ON}{place}" for place, name in enumerate(_keys(plan.settings), start=1)}
+    keys = {name: f"joins.{place}.{_ON}{name}" for place, name in _keys(plan.settings)}
     look_ups = [_look_up(plan, place, keys, account) for place in range(len(plan.settings.joins))]
     columns = {**plan.columns, **{ours: theirs for theirs, ours in keys.items()}}
     with_keys = Plan(**{**vars(plan), "columns": columns})
@@ -80,8 +80,7 @@ def _look_up(plan: Plan, place: int, keys: Mapping[str, str], account: Account) 
         decimal=plan.settings.decimal,
         bad_cells=plan.settings.bad_cells,
     )
-    own = [keys[name] for name in join.on]
-    columns = {**{keys[name]: name for name in join.on}, **join.columns}
+    columns = {**{f"{_ON}{name}": name for name in join.on}, **join.columns}
     kinds: dict[str, Kind] = {ours: plan.kind(ours) for ours in join.columns}
     key = f"{plan.key}.joins.{place}"
     paths = settings.paths()
@@ -90,11 +89,14 @@ def _look_up(plan: Plan, place: int, keys: Mapping[str, str], account: Account) 
     frames = list(read_batches(other, account))
     table = pl.concat(frames) if frames else _nothing(other)
     account.table(other.name).kept = table.height
-    return look_up(table, own, paths, join.on[0], account)
+    own = {f"{_ON}{name}": keys[name] for name in join.on}
+    return look_up(table.rename(own), list(own.values()), paths, join.on[0], account)
 
 
-def _keys(settings: TableSettings) -> list[str]:
-    return list(dict.fromkeys(name for join in settings.joins for name in join.on))
+def _keys(settings: TableSettings) -> list[tuple[int, str]]:
+    """The columns by which joins look up, each once, with the place of its first join."""
+    first = {name: place for place, join in reversed(list(enumerate(settings.joins))) for name in join.on}
+    return [(place, name) for name, place in first.items()]
 
 
 def _nothing(plan: Plan) -> pl.DataFrame:

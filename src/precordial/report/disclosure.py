@@ -8,8 +8,9 @@ must not be known could also be another number; integer programs decide that, an
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def hide(counts: Counts, smallest: int) -> Hidden:
     if not smallest:
         return Hidden()
     small = {key for key, value in counts.values.items() if 0 < value < smallest}
-    facts = _Facts(counts, frozenset(small & set(counts.shown)), smallest)
+    facts = _Facts(counts, smallest, frozenset(small & set(counts.shown)))
     waiting = sorted(small, key=lambda key: (counts.values[key], str(key)))
     for key in waiting:  # grows; to hide more never makes known what was not
         while facts.tell(key):
@@ -101,115 +102,135 @@ def hide(counts: Counts, smallest: int) -> Hidden:
                 continue
             facts = facts.without(chosen)
             waiting += [] if isinstance(chosen, Share) else [chosen]
-    words = {
-        key: "*" if key in facts.masked else f"< {smallest}" if key in small else f"≥ {smallest}"
-        for key in facts.hidden
-    }
-    return Hidden(words, frozenset(set(counts.shares) - set(facts.shares)), smallest)
+    words = {key: f"< {smallest}" if key in small else f"≥ {smallest}" for key in facts.hidden}
+    words |= dict.fromkeys(facts.masked, "*")
+    return Hidden(words, frozenset(share for share in counts.shares if not facts.shows(share)), smallest)
 
 
+@dataclass(frozen=True)
+class _Row:
+    """Σ factor · count in [low, high]; one that comes from a share holds only while this is shown."""
+
+    factors: Mapping[Key, float]
+    low: float = 0.0
+    high: float = 0.0
+    share: Share | None = None
+
+
+def _rows(counts: Counts) -> Iterator[_Row]:
+    for total, parts in counts.sums:
+        yield _Row(dict.fromkeys(parts, 1.0) | {total: -1.0})
+    for smaller, larger in counts.ordered:
+        yield _Row({smaller: 1.0, larger: -1.0}, low=-np.inf)
+    for share in counts.shares:
+        for bound, sign in zip(_rounded_from(share, counts.values), (-1.0, 1.0), strict=True):
+            factors = dict.fromkeys(share.among, -sign * bound)
+            yield _Row(factors | {share.of: factors.get(share.of, 0.0) + sign}, -np.inf, 0.0, share)
+
+
+@dataclass(frozen=True, eq=False)
 class _Facts:
     """What a reader knows: linear constraints on the counts that are not shown.
 
     Attributes:
+        counts, smallest: see `hide`.
         hidden: counts that are left out, of those that would be shown.
         masked: those of them of which not even the bound is shown.
-        shares: that are shown.
+        left_out: shares that are not shown.
     """
 
-    def __init__(
-        self,
-        counts: Counts,
-        hidden: frozenset[Key],
-        smallest: int,
-        masked: frozenset[Key] = frozenset(),
-        without: frozenset[Share] = frozenset(),
-    ) -> None:
-        self.counts, self.values, self.smallest = counts, counts.values, smallest
-        self.hidden, self.masked, self.left_out = hidden, masked, without
-        self.shares = [share for share in counts.shares if share.of not in hidden and share not in without]
-        self.seen = set(counts.shown) - hidden
-        # Σ factor · count in [low, high].
-        rows: list[tuple[dict[Key, float], float, float]] = []
-        for total, parts in counts.sums:
-            row = dict.fromkeys(parts, 1.0)
-            rows.append((row | {total: row.get(total, 0.0) - 1.0}, 0.0, 0.0))
-        rows += [({a: 1.0, b: -1.0}, -np.inf, 0.0) for a, b in counts.ordered]
-        for share in self.shares:
-            low, high = _rounded_from(share, counts.values)
-            for bound, sign in ((low, -1.0), (high, 1.0)):
-                row = dict.fromkeys(share.among, -sign * bound)
-                rows.append((row | {share.of: row.get(share.of, 0.0) + sign}, -np.inf, 0.0))
-        self.rows = rows
-        self.of: dict[Key, list[int]] = {}
-        for number, (row, _, _) in enumerate(rows):
-            for key in row:
-                if key not in self.seen:
-                    self.of.setdefault(key, []).append(number)
+    counts: Counts
+    smallest: int
+    hidden: frozenset[Key]
+    masked: frozenset[Key] = frozenset()
+    left_out: frozenset[Share] = frozenset()
+
+    @cached_property
+    def rows(self) -> dict[Key, list[_Row]]:
+        """All that is known of each count, be it shown or not."""
+        found: dict[Key, list[_Row]] = {}
+        for row in _rows(self.counts):
+            for key in row.factors:
+                found.setdefault(key, []).append(row)
+        return found
+
+    def with_(self, **changes: Any) -> _Facts:
+        """A copy that knows the rows already."""
+        copy = replace(self, **changes)
+        copy.__dict__["rows"] = self.rows
+        return copy
 
     def without(self, one: Key | Share) -> _Facts:
         """What a reader knows if one more count or share is left out."""
         if isinstance(one, Share):
-            return _Facts(self.counts, self.hidden, self.smallest, self.masked, self.left_out | {one})
-        return _Facts(self.counts, self.hidden | {one}, self.smallest, self.masked, self.left_out)
+            return self.with_(left_out=self.left_out | {one})
+        return self.with_(hidden=self.hidden | {one})
 
     def unbounded(self, key: Key) -> _Facts:
         """What a reader knows if no bounds are shown of a count and all that it hangs together with."""
-        masked = self.masked | (self.hidden & set(self._around(key)[0]))
-        return _Facts(self.counts, self.hidden, self.smallest, masked, self.left_out)
+        return self.with_(masked=self.masked | (self.hidden & set(self._around(key)[0])))
+
+    def sees(self, key: Key) -> bool:
+        """Whether a count is shown; one of which there is no line is known to be 0."""
+        return not self.counts.values[key] or (key in self.counts.shown and key not in self.hidden)
+
+    def shows(self, share: Share) -> bool:
+        """Whether a share is shown."""
+        return share.of not in self.hidden and share not in self.left_out
 
     def choices(self, key: Key) -> list[Key | Share]:
-        """What is shown and bears upon a count, that which is missed least first; zeros stay."""
-        names, numbers = self._around(key)
-        near = {name for number in numbers for name in self.rows[number][0]} & self.seen
-        costs: list[tuple[int, int, str, Key | Share]] = []
-        costs += [(self.counts.shown[one], self.values[one], str(one), one) for one in near if self.values[one]]
-        bearing = set(names)
-        shares = [share for share in self.shares if bearing & {share.of, *share.among}]
-        costs += [(self.counts.shares[share], 0, str(share), share) for share in shares]
-        return [one for *_, one in sorted(costs, key=lambda cost: cost[:3])]
+        """What is shown and bears upon a count: that which is missed least first, then the nearest; zeros stay."""
+        costs: dict[Key | Share, tuple[int, int, int]] = {}
+        for number, row in enumerate(self._around(key)[1]):
+            if row.share is not None:
+                costs.setdefault(row.share, (self.counts.shares[row.share], number, 0))
+            for one in row.factors:
+                if self.counts.values[one] and self.sees(one):
+                    costs.setdefault(one, (self.counts.shown[one], number, self.counts.values[one]))
+        return sorted(costs, key=lambda one: (*costs[one], str(one)))
 
     def tell(self, key: Key) -> bool:
         """Whether a reader can know the count exactly."""
-        if key in self.seen:
+        if self.sees(key):
             return True
-        names, numbers = self._around(key)
+        names, rows = self._around(key)
         at = {name: column for column, name in enumerate(names)}
-        matrix = np.zeros((len(numbers), len(names)))
-        limits = np.empty((len(numbers), 2))
-        for line, number in enumerate(numbers):
-            row, low, high = self.rows[number]
-            constant = sum(factor * self.values[name] for name, factor in row.items() if name not in at)
-            limits[line] = low - constant, high - constant
-            for name, factor in row.items():
+        matrix = np.zeros((len(rows), len(names)))
+        limits = np.empty((len(rows), 2))
+        for line, row in enumerate(rows):
+            constant = 0.0
+            for name, factor in row.factors.items():
                 if name in at:
                     matrix[line, at[name]] = factor
+                else:
+                    constant += factor * self.counts.values[name]
+            limits[line] = row.low - constant, row.high - constant
         bounds = np.array([self._bounds(name) for name in names])
-        value = self.values[key]
+        value = self.counts.values[key]
         for low, high in ((value + 1.0, np.inf), (0.0, value - 1.0)):
             tried = bounds.copy()
-            tried[at[key]] = max(low, tried[at[key], 0]), min(high, tried[at[key], 1])
-            if tried[at[key], 0] <= tried[at[key], 1] and _possible(matrix, limits, tried):
+            tried[0] = max(low, tried[0, 0]), min(high, tried[0, 1])
+            if tried[0, 0] <= tried[0, 1] and _possible(matrix, limits, tried):
                 return False
         return True
 
     def _bounds(self, key: Key) -> tuple[float, float]:
-        value, n = self.values[key], self.smallest
         if key not in self.hidden or key in self.masked:
             return 0.0, np.inf
-        return (1.0, n - 1.0) if value < n else (float(n), np.inf)
+        return (1.0, self.smallest - 1.0) if self.counts.values[key] < self.smallest else (self.smallest, np.inf)
 
-    def _around(self, key: Key) -> tuple[list[Key], list[int]]:
-        """All that a count not shown hangs together with: such counts, and numbers of rows."""
-        names, rows, border = {key: None}, dict[int, None](), [key]
-        while border:
-            for number in self.of.get(border.pop(), ()):
-                if number not in rows:
-                    rows[number] = None
-                    new = [name for name in self.rows[number][0] if name not in self.seen and name not in names]
+    def _around(self, key: Key) -> tuple[list[Key], list[_Row]]:
+        """A count and those not shown that it hangs together with, and all that is known of them, nearest first."""
+        names, rows = {key: None}, dict[int, _Row]()
+        waiting = [key]
+        for name in waiting:
+            for row in self.rows.get(name, ()):
+                if id(row) not in rows and (row.share is None or self.shows(row.share)):
+                    rows[id(row)] = row
+                    new = [one for one in row.factors if one not in names and not self.sees(one)]
                     names |= dict.fromkeys(new)
-                    border += new
-        return list(names), list(rows)
+                    waiting += new
+        return list(names), list(rows.values())
 
 
 def _rounded_from(share: Share, values: Mapping[Key, int]) -> tuple[float, float]:

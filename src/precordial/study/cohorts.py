@@ -22,7 +22,7 @@ from precordial.cohort.cohort import TABLE
 from precordial.cohort.ecg_table import EcgTable
 from precordial.cohort.leakage import signing_key, verify_leakage, write_leakage
 from precordial.datasets import dataset_files, load_dataset
-from precordial.errors import SettingsError
+from precordial.errors import LeakageError, RegisterError, SettingsError
 from precordial.files import write_atomic
 from precordial.registers.account import Account
 from precordial.study.settings import Study
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from precordial.cohort.check import Check
 
+BUILT_FROM = "built-from.json"
 Ecgs = Archive | EcgTable
 
 
@@ -125,28 +126,6 @@ def check_registers(study: Study, watcher: Watcher) -> Check:
     return check_cohort(settings, ecgs, table=_label_table(settings), account=account)
 
 
-def prepare_cohort(study: Study, ecgs: Ecgs, watcher: Watcher) -> tuple[Cohort, LeakReport, bool]:
-    """The study's cohort: built, or loaded where the same settings, ECGs and register files built it before.
-
-    Returns:
-        The cohort, what it was now checked for, and whether it was built.
-    """
-    settings = cohort_settings(study)
-    folder = study.folder / "cohort"
-    key = _cohort_key(study, ecgs)
-    key_file = folder / "built-from.json"
-    if key_file.exists() and json.loads(key_file.read_text()).get("key") == key:
-        cohort = Cohort.load(folder)
-        return cohort, find_leaks_in(study, ecgs, cohort), False
-    watcher.note("cohort: building")
-    cohort = build_cohort(settings, ecgs.table(), table=_label_table(settings), rejects=ecgs.reject_counts())
-    key_file.unlink(missing_ok=True)
-    cohort.save(folder, archive={"digest": ecgs.digest, "ecgs": len(ecgs), "rate": study.archive.rate})
-    report = seal_cohort(study, ecgs, find_leaks_in(study, ecgs, cohort))
-    write_atomic(key_file, json.dumps({"key": key}) + "\n")
-    return cohort, report, True
-
-
 def find_leaks_in(study: Study, ecgs: Ecgs, cohort: Cohort) -> LeakReport:
     """What a study's cohort was checked for, against its ECGs."""
     if isinstance(ecgs, EcgTable):
@@ -156,47 +135,69 @@ def find_leaks_in(study: Study, ecgs: Ecgs, cohort: Cohort) -> LeakReport:
     return find_leaks(cohort, ecgs.ids, recorded_at, waveform, file=study.folder / "cohort" / TABLE)
 
 
-def seal_cohort(study: Study, ecgs: Ecgs, report: LeakReport) -> LeakReport:
-    """Write the study's leakage.json, signed if there is a key for it."""
-    key = signing_key(keep_out=study.folder, create=True)
-    write_leakage(study.folder / "cohort", report, archive=ecgs.digest, key=key)
-    return report
-
-
 def verify_cohort(study: Study, cohort: Cohort) -> LeakReport:
     """Check a cohort again, and its leakage.json.
 
     Raises:
         LeakageError: there is a leak, or leakage.json does not hold.
     """
-    ecgs = present_ecgs(study)
+    return _held(study, present_ecgs(study), cohort, signing_key(keep_out=study.folder))
+
+
+def _held(study: Study, ecgs: Ecgs, cohort: Cohort, key: bytes | None) -> LeakReport:
     report = find_leaks_in(study, ecgs, cohort)
-    _hold(study, ecgs, report)
+    verify_leakage(study.folder / "cohort", report, archive=ecgs.digest, key=key)
     return report
 
 
-def _hold(study: Study, ecgs: Ecgs, report: LeakReport) -> None:
-    key = signing_key(keep_out=study.folder)
-    verify_leakage(study.folder / "cohort", report, archive=ecgs.digest, key=key)
-
-
-def checked_cohort(study: Study, ecgs: Ecgs, watcher: Watcher, *, seal: bool = False) -> Cohort:
+def checked_cohort(study: Study, ecgs: Ecgs, watcher: Watcher, *, mend: bool = False) -> Cohort:
     """The study's cohort, proven to have no leak, with a leakage.json that says so.
+
+    It is loaded where the same settings, ECGs and register files built it before, and else built.
 
     Args:
         study, watcher: of the study.
         ecgs: from `ecg_source`.
-        seal: write leakage.json in any case. Without, it is written when the cohort is built, and else must be there
-            and still hold.
+        mend: build a cohort again that was changed since, or whose leakage.json does not hold.
 
     Raises:
         LeakageError: there is a leak, and the message lists the rows; or leakage.json does not hold any more.
+        RegisterError: the cohort was changed since it was built, or the registers have a fault.
     """
-    cohort, report, built = prepare_cohort(study, ecgs, watcher)
-    if seal and not built:
-        seal_cohort(study, ecgs, report)
-    _hold(study, ecgs, report)
+    cohort, built = None, _was_built(study, ecgs)
+    # Before a long build, which a fault of the key would waste.
+    key = signing_key(keep_out=study.folder, create=mend or not built)
+    if built:
+        try:
+            cohort = Cohort.load(study.folder / "cohort")
+            _held(study, ecgs, cohort, key)
+        except (RegisterError, LeakageError):
+            if not mend:
+                raise
+            cohort = None
+    if cohort is None:
+        cohort = _build(study, ecgs, watcher, key)
     watcher.note(f"leakage guard: no leak in {len(cohort):,} rows")
+    return cohort
+
+
+def _was_built(study: Study, ecgs: Ecgs) -> bool:
+    key_file = study.folder / "cohort" / BUILT_FROM
+    return key_file.exists() and json.loads(key_file.read_text()).get("key") == _cohort_key(study, ecgs)
+
+
+def _build(study: Study, ecgs: Ecgs, watcher: Watcher, key: bytes | None) -> Cohort:
+    """Build the cohort, and write down what it was checked for before saying that it leaks."""
+    settings = cohort_settings(study)
+    folder = study.folder / "cohort"
+    watcher.note("cohort: building")
+    cohort = build_cohort(settings, ecgs.table(), table=_label_table(settings), rejects=ecgs.reject_counts())
+    (folder / BUILT_FROM).unlink(missing_ok=True)
+    cohort.save(folder, archive={"digest": ecgs.digest, "ecgs": len(ecgs), "rate": study.archive.rate})
+    report = find_leaks_in(study, ecgs, cohort)
+    write_leakage(folder, report, archive=ecgs.digest, key=key)
+    write_atomic(folder / BUILT_FROM, json.dumps({"key": _cohort_key(study, ecgs)}) + "\n")
+    report.require_clean(folder / TABLE)
     return cohort
 
 

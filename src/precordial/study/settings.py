@@ -185,7 +185,7 @@ class Study(Settings):
     seeds: Tuple[int] = Field((0,), min_length=1)
     archive: ArchiveSettings = ArchiveSettings()
     cohort: CohortSettings | None = None
-    grid: Tuple[GridSettings] = Field(min_length=1)
+    grid: Tuple[GridSettings] = ()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     privacy: PrivacySettings = PrivacySettings()

@@ -278,7 +278,7 @@ def test_several_outcomes_have_a_heading_each(tmp_path: Path) -> None:
     items = [item for item in re.findall(r"<li>([^<].*)</li>", text) if "with" in item or "CNN" in item]
     assert "14 with AMI" in items[0]
     assert items[1].startswith("AMI, CNN-20k: AUC 0.")
-    assert "10 with death &lt; 30 d" in items[2]
+    assert "3 with death &lt; 30 d" in items[2]
     assert "Transfer learning for finding AMI and death &lt; 30 d in ECGs" in text
     assert "Without death &lt; 30 d, lowest score" in text
     assert "Validation AUC of AMI" not in text  # letters are shapes
@@ -292,7 +292,7 @@ def test_many_outcomes_have_one_table(tmp_path: Path) -> None:
     assert sections(text) == ["flow", "patients", "trainings", "results", "curves", "examples", "method", "again"]
     assert text.count("Macro-average") == 2
     means = [row.value for row in made.rows if (row.kind, row.split) == ("scratch", "combined_test")]
-    assert f"CNN-20k: mean AUC {np.mean(means):.3f} from scratch." in text
+    assert f"CNN-20k: mean AUC {np.nanmean(means):.3f} from scratch." in text
 
 
 def test_small_counts_are_left_out_of_the_page(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def _outcomes(chest_pain: ChestPain, rng: np.random.Generator) -> list[Ints]:
     """One I21 of the inpatient register for each struck visit: mostly on the day of arrival, some 30 days later."""
     rows = np.flatnonzero(chest_pain.struck)
     n = len(rows)
-    kind = rng.random(n)
-    wait = np.select([kind < 0.80, kind < 0.93, kind < 0.99], [0, rng.integers(1, 4, n), rng.integers(4, 30, n)], 30)
+    kind = rng.permutation(n) / n
+    wait = np.select([kind < 0.80, kind < 0.92, kind < 0.97], [0, rng.integers(1, 4, n), rng.integers(4, 30, n)], 30)
     position = np.where(rng.random(n) < 0.85, 1, rng.integers(2, 31, n))
     return [
         chest_pain.patient[rows],

@@ -56,8 +56,8 @@ def _at_visits(chest_pain: ChestPain, rng: np.random.Generator) -> list[tuple[In
     n = len(rows)
     soon = np.minimum(np.exp(rng.normal(np.log(12 * 60), 0.8, n)).astype(np.int64), AFTER)
     earlier = -rng.integers(1, BEFORE + 1, n)
-    kind = rng.random(n)
-    ends = [kind < 0.002, kind < 0.004, kind < 0.006, kind < 0.080]
+    kind = rng.permutation(n) / n
+    ends = [kind < 0.003, kind < 0.006, kind < 0.009, kind < 0.080]
     offset = np.select([returns, *ends], [soon.clip(max=HOUR - 1), 0, AFTER, -BEFORE, earlier], soon)
     both = (offset >= 0) & ~returns & (rng.random(n) < 0.05)
     # Where a patient has visits without an index ECG, further ones might give it to them.
