@@ -104,7 +104,7 @@ def _eligible(
         nonlocal visits
         chart.step("target", key, text, visits, after, why)
         if not len(after):
-            raise _none_left(settings, key, len(visits), why)
+            raise none_left(settings, key, len(visits), why)
         visits = after
 
     if asked.sites is not None:
@@ -126,15 +126,18 @@ def _eligible(
     return visits
 
 
-def _none_left(settings: RegistersSettings, step: str, visits: int, why: str) -> RegisterError:
+def none_left(settings: RegistersSettings, step: str, visits: int, why: str) -> RegisterError:
     """What to say when a criterion leaves nobody."""
     if step == "complaint":
+        joined = [join for join in settings.visits.joins if "complaint" in join.columns]
+        exact = settings.complaint_match == "exact"
         return RegisterError(
             "no visit has one of the complaints",
-            file=settings.visits.where,
-            column=settings.visits.columns.complaint,
+            file=joined[0].where if joined else settings.visits.where,
+            column=joined[0].columns["complaint"] if joined else settings.visits.columns.complaint,
             key="cohort.complaint",
-            remedy="write the complaints as they stand in this column",
+            remedy="write the complaints as they stand in this column"
+            + (', or set complaint_match = "contains"' if exact else ""),
         )
     return RegisterError(
         f"no visit is left: all {visits} are left out ({why})",
@@ -180,7 +183,7 @@ def _eligible_with_ecg(settings: RegistersSettings, visits: pl.DataFrame, chart:
         years = f"{low} years or older" if asked.max_age is None else f"{low} to {asked.max_age:g} years old"
         chart.step("target", "age", years, visits, aged, "of another or unknown age")
         if not len(aged):
-            raise _none_left(settings, "age", len(visits), "of another or unknown age")
+            raise none_left(settings, "age", len(visits), "of another or unknown age")
         visits = aged
     if asked.visits == "first-with-ecg":
         first = eligibility.first_of_patient(visits)
