@@ -1,4 +1,4 @@
-"""The studies of public sets as shipped, through the command line: on trees whose answers are known, and PTB-XL's
+"""The shipped studies of public sets, through the command line: on trees whose answers are known, and on real PTB-XL."""
 
 from __future__ import annotations
 
