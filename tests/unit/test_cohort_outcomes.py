@@ -147,7 +147,7 @@ def test_incomplete_follow_up_is_found_and_counted() -> None:
     # day 27.
     found, notes = labels(seen, AMI, sources)
     assert [label for label, _ in found.values()] == [1, 0, 0, 0, 0, 0, 0]
-    assert notes == {"not followed for all days of AMI, kept without": 4}
+    assert notes == {"not followed for all days of AMI, label 0": 4}
     found, notes = labels(seen, AMI, sources, FollowUp(incomplete="unknown"))
     assert [label for label, _ in found.values()] == [1, None, None, 0, None, None, 0]
     assert notes == {"not followed for all days of AMI, label empty": 4}

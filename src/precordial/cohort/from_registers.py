@@ -223,6 +223,9 @@ def _source(
     chart.step("source", "known", "of patients in the visit register", usable, in_register, "of unknown patients")
     source = steps.without_patients(in_register, visits)
     staying = steps.known_patients(source, steps.without_patients(eligible, visits))
+    # Where visits were left out for more than that, these patients may have had an index ECG.
+    only_ecg = chart.flow()["target/splits"].patients == chart.flow()["target/index-ecg"].patients
+    visit = "chest pain but without an index ECG" if only_ecg else "an eligible visit that was left out"
     chart.step(
         "source",
         "others",
@@ -231,7 +234,7 @@ def _source(
         source,
         "of target patients",
         reasons={
-            "patients with chest pain but without an index ECG stay": staying["patient_id"].n_unique(),
+            f"patients with {visit} stay": staying["patient_id"].n_unique(),
             "ECGs of theirs": len(staying),
         },
     )
