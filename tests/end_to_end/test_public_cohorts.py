@@ -1,4 +1,4 @@
-"""The shipped studies of public sets, through the command line: on trees whose answers are known, and on real PTB-XL."""
+"""The shipped studies of public sets, by command line: on trees whose answers are known, and on real PTB-XL."""
 
 from __future__ import annotations
 
@@ -218,7 +218,10 @@ def test_the_challenge_leaves_each_collection_out_once(command: CommandLine, tmp
         assert cohort.age[row] == told.age or (told.age is None and np.isnan(cohort.age[row]))
     assert set(cohort.split.tolist()) == {FOLD}
     sites = cohort.settings["split"]["sites"]
-    assert len(sites) == 6
+    parts = [(step.text, step.ecgs) for step in cohort.flow.steps if step.part and step.branch == "target"]
+    assert parts == [*((f"site {site}", 6) for site in sites), ("other sites, never tested", 6)]
+    table = (study.folder / "cohort" / "table-1.csv").read_text(encoding="utf-8").splitlines()
+    assert "never tested" in table[0]
     for number, site in enumerate(sites):
         fold = in_fold(cohort, number)
         tested = fold.select(split=SITE_TEST)
