@@ -53,7 +53,7 @@ def test_it_reads_what_the_csv_module_reads(
         found = read_columns(path, KINDS)
     with path.open(encoding="utf8", newline="") as file:
         header, *cells = csv.reader(file)
-    assert header == list(found) and [row[0] for row in cells] == [row[0] for row in rows]
+    assert header == list(found)
     expected = list(zip(*cells, strict=True)) if cells else [()] * len(KINDS)
     for (name, kind), texts in zip(KINDS.items(), expected, strict=True):
         values = found[name]
