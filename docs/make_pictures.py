@@ -3,8 +3,8 @@
     python docs/make_pictures.py [STUDY]
 
 ``docs/images/demo.png`` shows the results of the demo, from the folder of its study: ``work/demo/study`` (``make demo``
-makes it), unless another is named. ``docs/images/ecg.png`` shows one synthetic ECG, and ``docs/images/twin-*.png``
-what the hearts of the synthetic hospital may have.
+makes it), unless another is named. ``docs/images/ecg.png`` shows one synthetic ECG, ``docs/images/twin-*.png``
+what the hearts of the synthetic hospital may have, and ``docs/images/flow.png`` a flow chart, that of the tutorial.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,15 @@ from precordial.ecg import twelve_leads
 from precordial.evaluation import Predictions, Row, read_results
 from precordial.report import ecg_figure
 from precordial.report.figures import Curve, interval_figure, roc_figure
+from precordial.report.flow_figure import flow_figure
 from precordial.report.style import LOOKS, drawing, name_of, series_of
 from precordial.report.tables import MODELS, TESTS
-from precordial.twin import Infarctions, synthetic_ecgs
+from precordial.study import checked_cohort, ecg_source, load_study
+from precordial.twin import Infarctions, make_hospital, synthetic_ecgs
 from precordial.twin.heart import TERRITORIES, beats
 from precordial.twin.persons import draw_persons
 from precordial.twin.signal import record
+from precordial.watcher import Watcher
 
 REPOSITORY = Path(__file__).parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
@@ -134,6 +138,37 @@ def draw_twin(example: Example, picture: Path) -> None:
         _write(_drawn(figure), picture)
 
 
+# The tutorial docs/tutorials/own-hospital.md has this hospital.
+TUTORIAL = """
+name = "tutorial"
+
+[archive]
+sources = ["hospital/ecg"]
+
+[cohort]
+kind = "registers"
+complaint = ["chest pain"]
+visits = { file = "hospital/registers/visits.csv", columns = { discharge = "discharge" } }
+diagnoses = { file = "hospital/registers/diagnoses.csv" }
+patients = { file = "hospital/registers/patients.csv", columns = { birth_date = "birth_date", sex = "sex" } }
+
+[[grid]]
+models = ["cnn-20k"]
+"""
+
+
+def draw_flow(picture: Path) -> None:
+    """The flow chart of the tutorial's cohort."""
+    with TemporaryDirectory() as folder:
+        make_hospital(300, 4, Path(folder) / "hospital")
+        study = Path(folder) / "study.toml"
+        study.write_text(TUTORIAL)
+        settings, watcher = load_study(study), Watcher()
+        flow = checked_cohort(settings, ecg_source(settings, watcher), watcher).flow
+    with drawing():
+        _write(_drawn(flow_figure(flow)), picture)
+
+
 def _drawn(figure: Figure) -> Image.Image:
     """A figure as pixels, twice as many as the pages show."""
     drawn = io.BytesIO()
@@ -152,6 +187,7 @@ def main() -> None:
     """Draw all of them."""
     study = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "work" / "demo" / "study"
     draw_example(IMAGES / "ecg.png")
+    draw_flow(IMAGES / "flow.png")
     for name, example in EXAMPLES.items():
         draw_twin(example, IMAGES / f"twin-{name}.png")
     if not (study / "results.csv").exists():

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from precordial.cohort.definitions import Eligibility, FollowUp, Outcome
+from precordial.cohort.flow import number_text
 from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSplit
 from precordial.cohort.settings import LabelColumns, LabelsSettings, RegistersSettings
 from precordial.ecg import LIMB, TWELVE
@@ -49,6 +50,7 @@ from precordial.study.settings import (
     FractionText,
     GridSettings,
     ModelName,
+    PrivacySettings,
     StageLists,
     Study,
     TrainingSettings,
@@ -58,6 +60,7 @@ from precordial.twin.conditions import CONDITIONS, PREMATURE
 from precordial.twin.heart import INJURY, TERRITORIES, course
 from precordial.twin.leads import DOWER
 from precordial.twin.persons import PARAMETERS
+from precordial.twin.shaped import Shape
 
 DOCS = Path(__file__).parent
 _BLOCK = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -245,6 +248,7 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "training.models": (StageLists,),
     "stage": (Stage,),
     "evaluation": (EvaluationSettings,),
+    "privacy": (PrivacySettings,),
 }
 
 
@@ -460,6 +464,13 @@ def twin_course_table() -> str:
     return markdown(("change", *times), ((name, *(f"{x:.2f}" for x in values)) for name, values in parts.items()))
 
 
+def twin_paper_counts_table() -> str:
+    """What a cohort from the registers of the paper's shape must count, at the paper's size and ten times it."""
+    ten = Shape().times(Fraction(10)).expected()
+    rows = ((name, number_text(count), number_text(ten[name])) for name, count in Shape().expected().items())
+    return markdown(("count", "paper's size", "ten times"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(settings_table, *models) for name, models in SETTINGS.items()},
     "reasons": reasons_table,
@@ -471,6 +482,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin-premature": twin_premature_table,
     "twin-territories": twin_territories_table,
     "twin-course": twin_course_table,
+    "twin-paper-counts": twin_paper_counts_table,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from public_sets.signals import write_record
@@ -35,6 +35,9 @@ class Story:
         admissions: days from the arrival, ICD code, its version; day 0 is the visit's own admission.
         outcome: what the study must find: 1, 0, or None for a patient who is no target.
         source: whether the ECG is one of the source.
+        event: days from the arrival to the event of an outcome of 1.
+        died: days from the arrival.
+        triage: whether the visit stands in the triage table.
     """
 
     complaint: str | None
@@ -42,12 +45,15 @@ class Story:
     admissions: tuple[tuple[int, str, int], ...] = ()
     outcome: int | None = None
     source: bool = False
+    event: int = 0
+    died: int | None = None
+    triage: bool = True
 
 
 STORIES = {
     "infarction": Story("CHEST PAIN", 12, ((0, "I2102", 10),), 1),
     "one of several complaints": Story("Dyspnea, Chest pain, N/V", 5, (), 0),
-    "infarction within 30 days": Story('"CHEST PAIN" - R/O MI', 20, ((30, "I214", 10),), 1),
+    "infarction within 30 days": Story('"CHEST PAIN" - R/O MI', 20, ((30, "I214", 10),), 1, event=30),
     "infarction too late": Story("Chest pain", 40, ((31, "I214", 10),), 0),
     "infarction of the year before": Story("Chest pain", 0, ((-365, "I214", 10),), 0),
     "infarction by ICD-9": Story("L CHEST PAIN", 15, ((0, "41071", 9),), 1),
@@ -56,14 +62,28 @@ STORIES = {
     "another complaint": Story("Abd pain", 10, ((0, "K8020", 10),), None, True),
     "no complaint": Story("", 10, (), None, True),
     "no visit": Story(None, 0),
+    "two infarctions": Story("Chest pressure/SOB", 3, ((20, "I219", 10), (5, "I2119", 10)), 1, event=5, died=21),
+    "only a later episode of care, ICD-9": Story("Chest tightness", 30, ((0, "41072", 9),), 0),
+    "ECG as the window ends": Story("chest pain", 180, (), 0),
+    "ECG after the window": Story("Chest pain", 181, ((0, "I214", 10),), None, True),
+    "ECG as the window begins": Story("CHEST PAIN", -120, ((0, "I10", 10),), 0),
+    "ECG before the window": Story("Chest pain", -121, (), None, True),
+    "dead without an infarction": Story("Chest pain, Syncope", 7, ((0, "I469", 10),), 0, died=0),
+    "other pain of the chest": Story("CHEST WALL PAIN", 7, ((0, "I214", 10),), None, True),
+    "no row in the triage table": Story("Chest pain", 10, ((0, "I214", 10),), None, True, triage=False),
 }
 
 
 @dataclass
 class Answers:
-    """Outcome by visit, and the patients of the source."""
+    """By visit its outcome, the day of its event, its patient and the patient's age; the patients of the source.
+
+    `deaths` are the days of death of target patients, by visit.
+    """
 
     outcome: dict[str, int] = field(default_factory=dict)
+    events: dict[str, date] = field(default_factory=dict)
+    deaths: dict[str, date] = field(default_factory=dict)
     patients: dict[str, str] = field(default_factory=dict)
     ages: dict[str, int] = field(default_factory=dict)
     source: set[str] = field(default_factory=set)
@@ -80,13 +100,10 @@ def write_mimic(folder: Path, each: int = 2, *, waveforms: bool = True) -> Answe
         text = "\n".join([header, *(",".join(_cell(cell) for cell in row) for row in reversed(rows[name]))]) + "\n"
         path = folder / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        if name != "mimic-iv-ecg/record_list":
-            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(text.encode()))
-        if name.endswith("record_list"):
+        if name == "mimic-iv-ecg/record_list":
             path.write_text(text)
-        if name.endswith("patients"):  # unpacked beside the ECGs, for the preset
-            (folder / "mimic-iv-ecg").mkdir(parents=True, exist_ok=True)
-            (folder / "mimic-iv-ecg" / "patients.csv").write_text(text)
+        else:
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(text.encode()))
     return answers
 
 
@@ -94,10 +111,12 @@ def _write_patient(
     folder: Path, number: int, story: Story, rows: dict[str, list[list[object]]], answers: Answers, waveforms: bool
 ) -> None:
     subject, stay, study, first = 10_000_000 + 37 * number, 39_000_000 - number, 40_000_000 + number, 20_000_000
-    arrival = datetime(2110 + number % 70, 1 + number % 12, 1 + number % 28, number % 24, 30)
+    arrival = datetime(
+        2110 + number % 70, 1 + number % 12, 1 + number % 28, number % 20, 30
+    )  # admitted on the same day
     sex = "FM"[number % 2]
     anchor_age, anchor_year = 40 + number % 40, arrival.year - number % 3
-    dead = arrival + timedelta(days=2) if story.outcome and number % 5 == 0 else None
+    dead = None if story.died is None else arrival + timedelta(days=story.died, hours=4)
     rows["mimic-iv/hosp/patients"].append(
         [subject, sex, anchor_age, anchor_year, "2014 - 2016", dead.date() if dead else ""]
     )
@@ -117,9 +136,9 @@ def _write_patient(
         rows["mimic-iv-ed/ed/edstays"].append(
             [subject, own, stay, arrival, leaves, sex, "WHITE", "AMBULANCE", disposition]
         )
-        rows["mimic-iv-ed/ed/triage"].append(
-            [subject, stay, 98.1, 88.0, 16.0, 99.0, 132.0, 81.0, 7, 2.0, story.complaint]
-        )
+        if story.triage:
+            vital_signs = [98.1, 88.0, 16.0, 99.0, 132.0, 81.0]
+            rows["mimic-iv-ed/ed/triage"].append([subject, stay, *vital_signs, 7, 2.0, story.complaint])
         rows["mimic-iv-ed/ed/diagnosis"].append([subject, stay, 1, "R079", 10, "Chest pain, unspecified"])
     time = arrival + (timedelta(days=-365) if story.ecg is None else timedelta(minutes=story.ecg))
     path = f"files/p{subject // 10_000}/p{subject}/s{study}/{study}"
@@ -130,6 +149,10 @@ def _write_patient(
         answers.outcome[str(stay)] = story.outcome
         answers.patients[str(stay)] = str(subject)
         answers.ages[str(stay)] = anchor_age + time.year - anchor_year
+        if story.outcome:
+            answers.events[str(stay)] = arrival.date() + timedelta(days=story.event)
+        if dead:
+            answers.deaths[str(stay)] = dead.date()
     if story.source:
         answers.source.add(str(subject))
 

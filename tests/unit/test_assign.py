@@ -222,8 +222,8 @@ VISITS = [("secret1", 1, "N"), ("secret2", 2, "S"), ("secret1", 3, "E"), ("secre
         (
             SiteSplit(scheme="sites", sites=("N", "Lund")),
             {"temporal_test": Fraction(0)},
-            "key 'cohort.split.sites': no row of the target is at site 2 of the list, or all of them are in the "
-            "temporal test; write sites as they stand in the column, and leave out those without a visit",
+            "key 'cohort.split.sites': no row of the target is at the site 'Lund', or all of them are in the "
+            "temporal test; write sites as they stand in the column, and leave out those without any row",
         ),
         (
             COLUMN,

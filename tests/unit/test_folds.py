@@ -117,7 +117,7 @@ def test_a_cross_validation_is_one_run_in_the_results(
     assert [record.row.run for record in records] == [scratch[0].id]
     assert set(records[0].predictions().split) == set(of_run) - {"combined_test"}
     assert (
-        table_trainings(records, cohort, "label").rows[0][3:5]
+        table_trainings(records, cohort).rows[0][3:5]
         == (str(sum(named_fold(cohort, fold_names(cohort)[0]).split[:120] == "train")),) * 2
     )
 

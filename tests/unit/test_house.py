@@ -88,7 +88,7 @@ def test_light_parts_do_not_load_torch(part: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("part", [".cohort", ".training", ".evaluation"])
+@pytest.mark.parametrize("part", [".cohort", ".registers", ".training", ".evaluation"])
 def test_training_machines_need_no_polars(part: str) -> None:
     """Loading a cohort and training on it must work where Polars is not installed."""
     code = f"import sys; sys.modules['polars'] = None; import precordial{part}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 from datetime import datetime
 from pathlib import Path
@@ -138,6 +139,26 @@ def test_mimic(tmp_path: Path) -> None:
     old = metadata(third)
     assert old is not None
     assert (old.age, old.sex, old.flags) == (90, "male", Flag.AGE_ABOVE_89)
+
+
+@pytest.mark.parametrize("place", ["mimic-iv-ecg", "mimic-iv/hosp"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_where_mimic_keeps_its_patients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, packed: bool
+) -> None:
+    folder, table = tmp_path / "mimic-iv-ecg", tmp_path / place / "patients.csv"
+    for made in (folder, table.parent):
+        made.mkdir(parents=True, exist_ok=True)
+    (folder / "record_list.csv").write_text(MIMIC)
+    if packed:
+        table.with_name("patients.csv.gz").write_bytes(gzip.compress(PATIENTS.encode()))
+    else:
+        table.write_text(PATIENTS)
+    monkeypatch.chdir(folder)
+    for given in (folder, Path()):
+        details = preset_metadata("mimic-iv-ecg", given)("files/p1000/p10000032/s40689238/40689238.hea")
+        assert details is not None
+        assert (details.age, details.sex) == (52, "female")
 
 
 def test_cinc(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from precordial.errors import RegisterError
 from precordial.registers import Account, TableSettings, Visits, csv_files, read_table, read_visits, stat_files
 from precordial.registers.settings import VisitColumns
+from precordial.registers.values import trimmed
 from sas_files import write_sas
 
 COLUMNS = VisitColumns(
@@ -206,6 +207,14 @@ def test_other_files_are_not_taken_for_csv(tmp_path: Path) -> None:
         visits(file=tmp_path / "v.xlsx")
 
 
+def test_an_encoding_that_is_set_wins_over_what_the_file_says(tmp_path: Path) -> None:
+    as_sas(tmp_path / "v.sas7bdat")  # in UTF-8, as it says
+    table = visits(file=tmp_path / "v.sas7bdat", encoding="cp1252", columns=COLUMNS.model_copy(update={"sex": None}))
+    assert table["complaint"].to_list() == ["BröstSm".encode().decode("cp1252"), "x", "y"]
+    with pytest.raises(RegisterError, match=r"damaged or is none; write it again, or check the encoding that is set"):
+        visits(file=tmp_path / "v.sas7bdat", encoding="no such encoding")
+
+
 def test_a_missing_catalog_is_named(tmp_path: Path) -> None:
     as_sas(tmp_path / "v.sas7bdat")
     with pytest.raises(RegisterError, match=r"other\.sas7bcat: there is no such file"):
@@ -261,7 +270,7 @@ def test_csv_as_people_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert read_table(path, {"id": "id", "why": why}).rows() == expected
 
 
-cells = st.text(st.sampled_from('a";\n å'), max_size=4)
+cells = st.text(st.sampled_from('a";\n å\t\v'), max_size=4)
 
 
 @settings(max_examples=60, deadline=None)
@@ -284,7 +293,9 @@ def test_any_cells_come_back_in_blocks_of_any_size(
         header = csv_files.csv_header(path, spelling)
         batches = list(csv_files.csv_batches(path, spelling, header, Account().problem))
     assert header == ["one", "other"]
-    assert [tuple(cell or "" for cell in row) for batch in batches for row in batch.rows()] == rows
+    assert [tuple(cell or "" for cell in row) for batch, _ in batches for row in batch.rows()] == rows
+    for batch, tidy in batches:
+        assert not tidy or batch.equals(trimmed(batch))
 
 
 BROKEN = {

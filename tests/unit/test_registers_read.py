@@ -420,6 +420,20 @@ def test_an_account_collects_the_problems_of_all_tables(tmp_path: Path, table: C
         assert "\n" not in problem
 
 
+def test_a_collecting_account_goes_on_without_the_columns_of_joins_and_codes(table: Callable[..., Path]) -> None:
+    other = table("hadm,admittime\n1,2017-01-01\n", "admissions.csv")
+    path = table("subject_id,icd_code,admit\n1,I21,10\n")
+    account = Account(collect=True)
+    read = diagnoses(path, account, joins=[{"file": other, **JOIN}], columns=MIMIC)
+    assert read.select("code", "date", "position").rows() == [("I21", None, None)]
+    assert [problem.rpartition("/")[2].partition(":")[0] for problem in account.problems] == [
+        "admissions.csv, column 'hadm_id', key 'cohort.diagnoses.joins.0.on'",
+        "t.csv, column 'seq_num', key 'cohort.diagnoses.columns.position'",
+        "t.csv, column 'hadm_id', key 'cohort.diagnoses.joins.0.on'",
+    ]
+    assert diagnoses(path, Account(collect=True), columns={"code": "X*"}).height == 0
+
+
 def test_an_account_tells_what_it_knows(table: Callable[..., Path]) -> None:
     path = table(
         "visit_id,patient_id,arrival,complaint,out\n1,a,2017-03-31,x,\n\n2,b,2018-01-01,x,\n3,a,2016-01-01,,\n"

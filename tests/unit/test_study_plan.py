@@ -120,7 +120,7 @@ def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
         ),
         (MINIMAL + "[training]\nbach = 3\n", "key 'training.bach': there is no such key; did you mean 'batch'?"),
         (MINIMAL + '[training]\nbatch = "32"\n', "key 'training.batch': input should be a valid integer"),
-        ('name = "s"\n', "key 'grid': this key is missing; add it"),
+        ("[[grid]]\nmodels = []\n", "key 'name': this key is missing; add it"),
         (
             'name = "s"\n[[grid]]\nmodels = ["rn-9m"]\n',
             "key 'grid.0.models.0': there is no model 'rn-9m'; the nearest is 'rn-7m'",

@@ -44,7 +44,7 @@ def split_target(
     kept = newer.filter(pl.col("split") != NOT_IN_SPLIT)
     if len(kept) < len(newer):
         chart.step("target", "given", "of a split that is named", newer, kept, "of no split that is named")
-    chart.parts("target", kept)
+    chart.parts("target", kept, settings.folds)
     return visits
 
 

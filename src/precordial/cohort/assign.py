@@ -144,9 +144,9 @@ def _by_site(named: Sequence[str], sites: Texts, tested: NDArray[np.bool_]) -> N
         fold[given == site] = number
         if not (tested & (fold == number)).any():
             raise RegisterError(
-                f"no row of the target is at site {number + 1} of the list, or all of them are in the temporal test",
+                f"no row of the target is at the site {site!r}, or all of them are in the temporal test",
                 key="cohort.split.sites",
-                remedy="write sites as they stand in the column, and leave out those without a visit",
+                remedy="write sites as they stand in the column, and leave out those without any row",
             )
     return fold
 

@@ -10,7 +10,9 @@ import polars as pl
 
 from precordial.cohort import eligibility
 from precordial.cohort import visits as steps
+from precordial.cohort.build import build_cohort
 from precordial.cohort.flow import number_text
+from precordial.cohort.from_registers import none_left
 from precordial.cohort.labels import join_by_file, join_by_id
 from precordial.cohort.outcomes import diagnosed
 from precordial.cohort.read import Registers, final_ids, read_label_table, read_registers
@@ -19,6 +21,7 @@ from precordial.errors import PrecordialError
 from precordial.registers.account import Account
 
 SHOWN_COMPLAINTS = 12
+SHOWN_VALUES = 12
 FEWEST = 10  # a complaint of fewer visits is not shown: free text could tell who somebody is
 NEAR_HOURS = 24
 
@@ -42,7 +45,7 @@ class Check:
     def text(self) -> str:
         """All of it, to be printed."""
         read = Account(tables=self.account.tables).text()
-        blocks = [read]
+        blocks = [read] if read else []
         for name, lines in (
             ("together", self.facts),
             ("worth a look", self.warnings),
@@ -86,7 +89,7 @@ def check_cohort(
     if isinstance(settings, RegistersSettings):
         registers = read_registers(settings, account)
         if not account.problems:
-            _check_visits(settings, registers, found)
+            _check_visits(settings, registers, found, problems)
             _check_diagnoses(settings, registers, found)
             _check_patients(registers, found)
             if ecgs is not None:
@@ -94,11 +97,11 @@ def check_cohort(
     else:
         _check_labels(settings, ecgs, table, account, found, problems)
     if ecgs is None:
-        found.warnings.append("there is no archive of ECGs yet: whether the registers fit to it was not checked")
+        found.warnings.append("there is no archive of ECGs yet: whether the tables fit to it was not checked")
     return Check(account, tuple(found.facts), (*account.problems, *problems), tuple(found.warnings))
 
 
-def _check_visits(settings: RegistersSettings, registers: Registers, found: _Findings) -> None:
+def _check_visits(settings: RegistersSettings, registers: Registers, found: _Findings, problems: list[str]) -> None:
     visits = registers.visits
     complete = steps.complete_visits(visits, complaint=settings.complaint is not None)
     found.fact(len(complete), len(visits), "visits have all that a visit needs", warn=len(complete) < len(visits) / 2)
@@ -113,6 +116,8 @@ def _check_visits(settings: RegistersSettings, registers: Registers, found: _Fin
     contains = settings.complaint_match == "contains"
     chest = eligibility.with_complaint(merged, settings.complaint, contains=contains)
     found.fact(len(chest), len(merged), "visits are for one of the study's complaints", warn=not len(chest))
+    if not len(chest):
+        problems.append(str(none_left(settings, "complaint", len(merged), "for another complaint")))
     counts = merged.group_by(pl.col("complaint").str.to_lowercase()).len().filter(pl.col("len") >= FEWEST)
     most = counts.sort(["len", "complaint"], descending=[True, False]).head(SHOWN_COMPLAINTS)
     listed = ", ".join(f"{text} ({number_text(count)})" for text, count in most.iter_rows())
@@ -211,10 +216,21 @@ def _check_labels(
             words = f"labels of {name.removeprefix('label:')} are 1"
             found.fact(positive, known, words, warn=positive in (0, known))
         found.fact(rows["patient_id"].drop_nulls().n_unique(), None, f"patients in {number_text(len(rows))} rows")
+        for name in ("site", "fold") if settings.dataset else ():
+            found.facts += _values(rows, name)
         if ecgs is not None:
             join = join_by_file if "file" in rows.columns else join_by_id
             file = Path(settings.table.where) if settings.table else settings.folder
             joined = join(rows, ecgs, file=file)
             found.fact(len(joined), len(rows), "rows have an ECG in the archive", warn=len(joined) < len(rows) / 2)
+            build_cohort(settings, ecgs, table=table)
     except PrecordialError as error:
         problems.append(str(error))
+
+
+def _values(rows: pl.DataFrame, name: str) -> list[str]:
+    """What stands in a column of a public set, the most frequent first, as one line; none of an empty column."""
+    counts = rows.select(pl.col(name).drop_nulls()).group_by(name).len().sort(["len", name], descending=[True, False])
+    shown = ", ".join(f"{value} ({number_text(count)})" for value, count in counts.head(SHOWN_VALUES).iter_rows())
+    more = f" and {len(counts) - SHOWN_VALUES} more" if len(counts) > SHOWN_VALUES else ""
+    return [f"{name}s: {shown}{more}"] if shown else []

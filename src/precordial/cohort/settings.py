@@ -303,7 +303,7 @@ class LabelsSettings(_Common):
         return self.model_copy(
             update={
                 "table": self.table.resolve(base) if self.table else None,
-                "folder": base / self.folder if self.folder is not None else None,
+                "folder": (base / self.folder).resolve() if self.folder is not None else None,
             }
         )
 

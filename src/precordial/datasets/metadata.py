@@ -33,6 +33,7 @@ from precordial.formats.reader import parse_number, parse_sex, plausible_age
 PTBXL_SEX: dict[float | None, Sex] = {0.0: "male", 1.0: "female"}
 CODE15_SEX: dict[str | None, Sex] = {"True": "male", "False": "female"}  # column is_male
 LUDB_DEVICE = "Cardiovit AT-101"  # all of the set was recorded with it
+MIMIC_HOSP = "mimic-iv/hosp"
 MIMIC_HIDDEN_AGE = 91.0  # stands for every age above 89 in MIMIC-IV's anchor_age
 
 
@@ -123,7 +124,7 @@ def _ludb(folder: Path, rate: int) -> Metadata:
 def _mimic(folder: Path, rate: int) -> Metadata:
     names = {"source": "path", "patient_id": "subject_id", "recorded_at": "ecg_time"}
     path = folder / "record_list.csv"
-    people = _mimic_people(folder / "patients.csv")
+    people = _mimic_people(folder)
 
     def details(row: Mapping[str, Any]) -> Details:
         sex, anchor_age, anchor_year = people.get(row["patient_id"], (None, None, None))
@@ -138,10 +139,16 @@ def _mimic(folder: Path, rate: int) -> Metadata:
     return Metadata(partial(is_header, below="files/"), partial(look_up, rows=rows, key=_record))
 
 
-def _mimic_people(path: Path) -> dict[str, tuple[Sex | None, float | None, float | None]]:
-    """Sex, age and its year by patient, from MIMIC-IV's table of patients; empty where that is not there."""
-    if not path.is_file():
+def _mimic_people(folder: Path) -> dict[str, tuple[Sex | None, float | None, float | None]]:
+    """Sex, age and its year by patient, from MIMIC-IV's table of patients; empty where that is nowhere.
+
+    It is looked for beside record_list.csv, and in MIMIC-IV's own folder beside the set's.
+    """
+    places = (folder, folder.absolute().parent / MIMIC_HOSP)
+    found = [path for place in places for path in (place / "patients.csv", place / "patients.csv.gz") if path.is_file()]
+    if not found:
         return {}
+    path = found[0]
     names = {"patient_id": "subject_id", "sex": "gender", "age": "anchor_age", "year": "anchor_year"}
     table = read_set_table(path, names, {"age": "number", "year": "number"}).select("patient_id", "sex", "age", "year")
     return {patient: (parse_sex(sex), age, year) for patient, sex, age, year in table.iter_rows() if patient}

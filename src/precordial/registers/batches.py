@@ -16,7 +16,7 @@ from precordial.registers.csv_files import Spelling
 from precordial.registers.joins import LookUp, add_columns
 from precordial.registers.sources import open_source
 from precordial.registers.table_settings import Kind, TableSettings, natural_key
-from precordial.registers.values import Writing, convert, plain_text, remedy, trimmed
+from precordial.registers.values import Writing, convert, plain_text, remedy
 
 BLANK = "blank row"
 CODE = "code "  # before the place of a code column
@@ -118,9 +118,10 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
         return
     wanted = list(dict.fromkeys(columns.values()))
     labelled = {theirs for ours, theirs in columns.items() if plan.kind(ours) in ("text", "sex")}
+    # A missing column is a problem that was told; where reading goes on, it is empty.
+    absent = [pl.lit(None, pl.String).alias(ours) for ours in plan.columns if ours not in columns]
     row = 2
     for raw in source.batches(wanted, labelled):
-        raw = trimmed(raw)
         cells = [_cells(raw[theirs], plan.kind(ours), plan).alias(ours) for ours, theirs in columns.items()]
         frame = pl.DataFrame([pl.int_range(row, row + raw.height, dtype=pl.Int64, eager=True).alias("row"), *cells])
         row += raw.height
@@ -129,12 +130,13 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
             full = frame.filter(~pl.all_horizontal(pl.col(list(columns)).is_null()))
             log.drop(BLANK, frame.height - full.height)
             frame = full
-        yield frame
+        yield frame.with_columns(absent)
 
 
 def _cells(cells: pl.Series, kind: Kind, plan: Plan) -> pl.Series:
     """Text; or a type of the file's own, where that is of the kind."""
-    if (kind == "date" and cells.dtype.is_temporal()) or (kind in ("number", "age") and cells.dtype.is_numeric()):
+    is_date = cells.dtype == pl.Date or isinstance(cells.dtype, pl.Datetime)
+    if (kind == "date" and is_date) or (kind in ("number", "age") and cells.dtype.is_numeric()):
         return cells.fill_nan(None) if cells.dtype.is_float() else cells
     if cells.dtype != pl.String:
         cells = cells.to_frame().select(plain_text(cells.dtype, cells.name)).to_series()

@@ -40,29 +40,32 @@ class About:
         names: of all columns.
         formats: column → its format.
         labels: column → its values and their labels.
+        encoding: of its texts; "": as it says.
     """
 
     names: list[str]
     formats: Mapping[str, str]
     labels: Mapping[str, Mapping[float, str]]
+    encoding: str
 
 
-def stat_header(path: Path, catalog: Path | None = None) -> About:
+def stat_header(path: Path, encoding: str = "", catalog: Path | None = None) -> About:
     """What a file says of its columns.
 
     Args:
+        encoding: of its texts, where it says a wrong one or none.
         catalog: of a .sas7bdat file, with the labels of its values.
 
     Raises:
         RegisterError: a file is missing or damaged, or pyreadstat is not installed.
     """
-    _, about = _read(path, metadataonly=True)
+    _, about = _read(path, encoding, metadataonly=True)
     formats = {name: kind for name, kind in about.original_variable_types.items() if kind}
     labels = about.variable_value_labels
     if catalog is not None:
         if not catalog.is_file():
             raise RegisterError("there is no such file", file=catalog, remedy="check the path of the catalog")
-        _, listed = _read(catalog)
+        _, listed = _read(catalog, encoding)
         sets = {name.upper(): values for name, values in listed.value_labels.items()}
         # A column's format is the name of its labels and a width: SEXF2.
         plain = {name: re.sub(r"\d*\.?\d*$", "", kind.upper()) for name, kind in formats.items()}
@@ -71,7 +74,7 @@ def stat_header(path: Path, catalog: Path | None = None) -> About:
         name: {float(value): str(text) for value, text in values.items() if isinstance(value, int | float)}
         for name, values in labels.items()
     }
-    return About(list(about.column_names), formats, numbers)
+    return About(list(about.column_names), formats, numbers, encoding)
 
 
 def stat_batches(path: Path, about: About, wanted: list[str], labelled: Container[str]) -> Iterator[pl.DataFrame]:
@@ -86,7 +89,8 @@ def stat_batches(path: Path, about: About, wanted: list[str], labelled: Containe
     """
     offset = 0
     while True:
-        frame, _ = _read(path, output_format="polars", usecols=wanted, row_offset=offset, row_limit=ROWS)
+        rows = {"usecols": wanted, "row_offset": offset, "row_limit": ROWS}
+        frame, _ = _read(path, about.encoding, output_format="polars", **rows)
         if frame.height:
             yield frame.select(_cells(frame[name], about, name in labelled) for name in wanted)
         if frame.height < ROWS:
@@ -94,7 +98,7 @@ def stat_batches(path: Path, about: About, wanted: list[str], labelled: Containe
         offset += ROWS
 
 
-def _read(path: Path, **options: Any) -> tuple[Any, Any]:
+def _read(path: Path, encoding: str, **options: Any) -> tuple[Any, Any]:
     try:
         import pyreadstat
     except ImportError:
@@ -107,10 +111,11 @@ def _read(path: Path, **options: Any) -> tuple[Any, Any]:
         options["disable_datetime_conversion"] = True
     try:
         reader: Any = getattr(pyreadstat, readers.get(suffix, "read_sas7bcat"))
-        frame, about = reader(str(path), **{"output_format": "dict", **options})
+        frame, about = reader(str(path), **{"output_format": "dict", "encoding": encoding or None, **options})
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, UnicodeDecodeError, OSError) as error:
         what = "Stata" if suffix == ".dta" else "SAS"
-        raise RegisterError(f"the {what} file is damaged or is none", file=path, remedy="write it again") from error
+        remedy = "write it again" + (", or check the encoding that is set" if encoding else "")
+        raise RegisterError(f"the {what} file is damaged or is none", file=path, remedy=remedy) from error
     return frame, about
 
 

@@ -58,9 +58,10 @@ class _File(Strict):
 
     def resolve(self, base: Path) -> Self:
         """A copy whose files are relative to `base`, the folder of the study file."""
-        file = base / self.file if isinstance(self.file, Path) else tuple(base / path for path in self.file)
-        catalog = base / self.catalog if self.catalog else None
-        return self.model_copy(update={"file": file, "catalog": catalog})
+        given = (self.file,) if isinstance(self.file, Path) else self.file
+        files = tuple((base / path).resolve() for path in given)
+        catalog = (base / self.catalog).resolve() if self.catalog else None
+        return self.model_copy(update={"file": files[0] if isinstance(self.file, Path) else files, "catalog": catalog})
 
 
 class Join(_File):
@@ -84,7 +85,7 @@ class TableSettings(_File):
         file: path, relative to the study file; or a list of paths, or a pattern with ``*``, for an extract that comes
             in pieces.
         separator: between the cells of a CSV file.
-        encoding: of a CSV file, by its Python name; of a SAS or Stata file it is known.
+        encoding: of a CSV file, by its Python name; SAS and Stata files say theirs, where it is right.
         date_format: strftime pattern of dates that are text, for all columns or as a table from our column to its
             pattern; None: ISO 8601.
         decimal: the sign before the decimals of numbers that are text.

@@ -92,7 +92,7 @@ def _text(cells: pl.Series, writing: Writing) -> Converted:
 
 
 def _date(cells: pl.Series, writing: Writing) -> Converted:
-    if cells.dtype.is_temporal():
+    if cells.dtype != pl.String:
         if isinstance(cells.dtype, pl.Datetime):
             cells = cells.dt.replace_time_zone(None)
         return cells.cast(pl.Datetime("us")).dt.truncate("1s"), {}

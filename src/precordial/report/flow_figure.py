@@ -166,9 +166,9 @@ def _height(lines: Sequence[str], width: float) -> float:
 
 
 def _wrapped(text: str, width: float, bold: bool) -> list[str]:
-    """The text in lines that fit into a box; a number is not broken at its thousands, nor after a sign."""
+    """The text in lines that fit into a box; a number keeps its thousands, its sign and its hours."""
     lines = [""]
-    for word in re.sub(r"(?<=\d) (?=\d{3}\b)|(?<=[<≥]) (?=\d)", "\u00a0", text).split(" "):
+    for word in re.sub(r"(?<=\d) (?=\d{3}\b)|(?<=[<≥]) (?=\d)|(?<=\d) (?=h\b)", "\u00a0", text).split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and _width(longer, bold) > width - 2 * INDENT:
             lines.append(word)

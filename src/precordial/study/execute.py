@@ -50,6 +50,8 @@ def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
         PrecordialError: a fault in the settings or the data, or a leak; what was finished stays.
     """
     watcher = watcher or Watcher()
+    if not study.grid:
+        raise SettingsError("the study has nothing to train", key="grid", remedy="add a [[grid]] with models")
     lock = hold_folder(study.folder, "running this study")
     try:
         archive = ecg_source(study, watcher)

@@ -190,7 +190,7 @@ class Study(Settings):
     seeds: Tuple[int] = Field((0,), min_length=1)
     archive: ArchiveSettings = ArchiveSettings()
     cohort: CohortSettings | None = None
-    grid: Tuple[GridSettings] = Field(min_length=1)
+    grid: Tuple[GridSettings] = ()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     privacy: PrivacySettings = PrivacySettings()
@@ -281,7 +281,12 @@ def _explain(
     # A discriminated union adds its tag to the location; only what is in the file belongs in the key.
     parts: list[str] = []
     place: Any = data
+    tagged = False
     for part in first["loc"]:
+        if not tagged and isinstance(place, dict) and part in (place.get("kind"), place.get("scheme")):
+            tagged = True  # a kind of cohort may be called as one of its keys: labels
+            continue
+        tagged = False
         try:
             place = place[part]
         except (KeyError, IndexError, TypeError):
@@ -300,6 +305,8 @@ def _explain(
         problem, remedy = "this key is missing", "add it"
     elif first["type"] == "too_short":
         problem, remedy = "this list is empty", "give at least one"
+    elif first["type"] == "string_type":
+        problem, remedy = "this must be a text", 'write it in quotes, such as "10"'
     elif first["type"] == "tuple_type":
         problem = "this must be a list"
     elif first["type"].startswith("union_tag"):

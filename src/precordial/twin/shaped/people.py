@@ -42,10 +42,12 @@ class People:
 
 def draw_people(shape: Shape, rng: np.random.Generator) -> People:
     """Ages and sexes as in the paper's Table I: target median 61 (46 to 75) years, source 71 (57 to 81)."""
-    groups = (
-        (shape.chest_pain_patients, (2.0, 1.75), 0.480, (OPENS + CLOSES) // 2),
-        (_source_end(shape) - shape.chest_pain_patients, (3.0, 1.75), 0.504, 1560),
-        (shape.patients - _source_end(shape), (1.2, 1.6), 0.51, OPENS),
+    source_end = source_rows(shape).stop
+    groups = (  # how many, ages from 18 to 98, women, and the day on which they have these ages
+        (shape.walk_patients, (2.0, 1.75), 0.480, CLOSES - 50),
+        (shape.chest_pain_patients - shape.walk_patients, (2.0, 1.75), 0.480, OPENS + 320),
+        (source_end - shape.chest_pain_patients, (3.0, 1.75), 0.504, 1560),
+        (shape.patients - source_end, (1.2, 1.6), 0.510, OPENS),
     )
     born, female = [], []
     for n, beta, share, day in groups:
@@ -66,10 +68,6 @@ def source_rows(shape: Shape) -> range:
     with_chest_pain = round(0.7 * shape.leaving_patients)
     first = shape.chest_pain_patients - with_chest_pain
     return range(first, first + shape.source_patients)
-
-
-def _source_end(shape: Shape) -> int:
-    return source_rows(shape).stop
 
 
 def share_out(least: Ints, total: int, rng: np.random.Generator, *, spread: float = 0.8) -> Ints:

@@ -65,7 +65,7 @@ def make_paper_registers(out: str | Path, seed: int = 0, scale: float | Fraction
         raise PrecordialError(f"scale is {scale}, and must be a number from {float(SMALLEST)} to {LARGEST}")
     exact = Fraction(str(scale))
     shape, out = Shape().times(exact), Path(out)
-    room = "make room (the registers take about 0.4 GB times the scale), or ask for a smaller scale"
+    room = "make room (the registers take about 0.45 GB times the scale), or ask for a smaller scale"
     with whole_folder(out, ("registers", "truth", STUDY), room) as partial:
         for name in ("registers", "truth"):
             (partial / name).mkdir(parents=True)
