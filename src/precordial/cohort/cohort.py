@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial import __version__
+from precordial.cohort.columns import read_columns
 from precordial.cohort.flow import Flow
 from precordial.cohort.folds import in_fold
 from precordial.cohort.splits import fraction_size, runs
@@ -57,7 +57,7 @@ _FILL: dict[str, Any] = {
     "int": -1,
     "float": np.nan,
 }
-_CHUNK = 100_000  # rows read at a time, so that their cells never stand in memory all at once
+_CHUNK = 100_000  # rows written at a time, so that their text never stands in memory all at once
 _REBUILD = "build it: precordial cohort build STUDY.toml"
 _CHANGED = "the table is not the one that was saved (changed by hand, or half written)"
 T = TypeVar("T")
@@ -237,7 +237,10 @@ class Cohort:
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        columns = _opened(folder / TABLE, lambda path: _read_columns(path, manifest["outcomes"]), _CHANGED)
+        kinds = dict(COLUMNS)
+        for name in manifest["outcomes"]:
+            kinds |= {LABEL + name: "float", EVENT + name: "time"}
+        columns = _opened(folder / TABLE, lambda path: read_columns(path, kinds), _CHANGED)
         flow = _opened(folder / FLOW, lambda path: Flow.from_json(json.loads(path.read_bytes())), "it cannot be read")
         account = _opened(folder / ACCOUNT, lambda path: dict(json.loads(path.read_bytes())), "it cannot be read")
         labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
@@ -256,24 +259,6 @@ def _opened(path: Path, read: Callable[[Path], T], problem: str) -> T:
         raise RegisterError("there is no such file", file=path, remedy=_REBUILD) from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RegisterError(problem, file=path, remedy=_REBUILD) from error
-
-
-def _read_columns(path: Path, outcomes: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """The columns of a saved table. Python's own reader: a training machine has no Polars."""
-    kinds = COLUMNS | {prefix + name: kind for name in outcomes for prefix, kind in ((LABEL, "float"), (EVENT, "time"))}
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kinds}
-    with path.open(encoding="utf8", newline="") as file:
-        reader = csv.reader(file)
-        if next(reader, None) != list(kinds):
-            raise ValueError("other columns")
-        more = True
-        while more:
-            rows = list(islice(reader, _CHUNK))
-            more = len(rows) == _CHUNK
-            cells = list(zip(*rows, strict=True)) if rows else [()] * len(kinds)
-            for (name, kind), column in zip(kinds.items(), cells, strict=True):
-                parts[name].append(_column(column, kind))
-    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -355,11 +340,3 @@ def _texts(name: str, values: NDArray[np.str_]) -> pl.Series:
     first, length = runs(values)
     texts = pl.Series(name, [text or None for text in values[first].tolist()], pl.String)
     return texts.gather(np.repeat(np.arange(len(first)), length))
-
-
-def _column(cells: tuple[str, ...], kind: str) -> NDArray[Any]:
-    if kind == "float":
-        return np.array([float(cell) if cell else np.nan for cell in cells], np.float64)
-    if kind == "time":
-        return np.array(cells, "datetime64[s]")
-    return np.array(cells, np.int64 if kind == "int" else np.str_)
