@@ -76,8 +76,8 @@ def assemble(
         tables.append(table.with_columns(pl.lit(role).alias("role"), order).select(list(kinds)))
     rows = pl.concat(tables)
     del source, target, tables
-    order = _order(rows)
-    columns = {name: _numpy(rows[name], kind)[order] for name, kind in kinds.items()}
+    places = _order(rows)
+    columns = {name: _numpy(rows[name], kind)[places] for name, kind in kinds.items()}
     return Cohort(
         **{name: columns[name] for name in COLUMNS},
         labels={name: columns[LABEL + name] for name in outcomes},
