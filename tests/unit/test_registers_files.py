@@ -34,6 +34,7 @@ EXPECTED = {
     "age": [47.0, None, 0.5],
     "sex": [0.0, 1.0, None],
     "site": [None, None, None],
+    "fold": [None, None, None],
 }
 
 
