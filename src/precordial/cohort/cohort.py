@@ -326,7 +326,7 @@ def _joined(texts: NDArray[np.str_]) -> bytes:
         # With ASCII alone, and no NUL inside of a text, bytes are characters, and a NUL is where a text has ended.
         if points.max() < 128 and not (kept[:, 1:width] > kept[:, : width - 1]).any():
             kept[:, width] = True
-            return cells[kept][:-1].tobytes()
+            return bytes(cells[kept][:-1])
     return "\0".join(texts.tolist()).encode()
 
 

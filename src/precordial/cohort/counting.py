@@ -78,15 +78,15 @@ class FlowChart:
 
         `touched` is the number of patients who lose a row, where it does not follow from the two, since ids changed.
         """
-        first, kept = _box(branch, key, why, before), _box(branch, key, text, after)
+        kept = _box(branch, key, text, after)
+        had, have = rows_each(before["patient_id"], after["patient_id"])
         if touched is None:
-            had, have = rows_each(before["patient_id"], after["patient_id"])
             touched = int((had > np.pad(have, (0, len(had) - len(have)))).sum())
         self._steps.append(
             replace(
                 kept,
                 why=why,
-                excluded_patients=(first.patients or 0) - (kept.patients or 0),
+                excluded_patients=int(np.count_nonzero(had)) - int(np.count_nonzero(have)),
                 excluded_visits=None if kept.visits is None else len(before) - len(after),
                 excluded_ecgs=None if kept.ecgs is None else len(before) - len(after),
                 touched_patients=touched,

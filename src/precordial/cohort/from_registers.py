@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
@@ -67,13 +68,9 @@ def _numbered(registers: Registers) -> Registers:
     """The registers with patients by number."""
     outcomes = registers.outcomes
     tables = {name: getattr(outcomes, name) for name in ("diagnoses", "procedures", "deaths", "left")}
-    by_number = {name: numbered(table) for name, table in tables.items() if table is not None}
-    return replace(
-        registers,
-        visits=numbered(registers.visits),
-        patients=numbered(registers.patients),
-        outcomes=replace(outcomes, **by_number),
-    )
+    by_number: dict[str, Any] = {name: numbered(table) for name, table in tables.items() if table is not None}
+    visits, patients = numbered(registers.visits), numbered(registers.patients)
+    return replace(registers, visits=visits, patients=patients, outcomes=replace(outcomes, **by_number))
 
 
 def _usable_ecgs(
