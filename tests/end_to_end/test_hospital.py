@@ -256,7 +256,9 @@ def test_each_run_has_predicted_every_ecg_of_its_test_sets(chain: Chain, cohort:
         predictions = table(folder / "predictions.csv")
         targets = ("age", "sex") if run["role"] == "source" else ("AMI",)
         wanted = {
-            (row["ecg_id"], row["patient_id"], row["split"], target): float(row["label:AMI" if target == "AMI" else target])
+            (row["ecg_id"], row["patient_id"], row["split"], target): float(
+                row["label:AMI" if target == "AMI" else target]
+            )
             for row in cohort
             for target in targets
             if row["role"] == run["role"] and row["split"] != "train"
