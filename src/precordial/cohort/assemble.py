@@ -129,7 +129,7 @@ def _numpy(column: pl.Series, kind: str, places: NDArray[np.int64] | None = None
     at: Any = slice(None) if places is None else places
     if kind == "text":
         words, number = _by_number(column)
-        return words[number[at]]
+        return np.asarray(words[number[at]])
     cells: NDArray[Any] = column.to_numpy()
     if kind == "time":
         cells = cells.astype("datetime64[s]")
