@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,11 +24,13 @@ class Examples:
         archive: where the signals are.
         rows: (n,) archive row of each example.
         truth: (n, targets) float32 labels.
+        extra: (n, values) float32 of what the model reads beside the ECG, NaN where unknown; None: nothing.
     """
 
     archive: Archive
     rows: NDArray[np.int64]
     truth: NDArray[np.float32]
+    extra: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,10 +44,33 @@ def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64
     return np.split(order, cuts)
 
 
+class Batch(NamedTuple):
+    """Examples on the device.
+
+    Attributes:
+        inputs: (batch, 8, model_samples) prepared.
+        truth: (batch, targets).
+        extra: (batch, values) beside the ECG, or None.
+    """
+
+    inputs: Tensor
+    truth: Tensor
+    extra: Tensor | None
+
+
 def batches(
-    examples: Examples, parts: list[NDArray[np.int64]], spec: InputSpec, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Prepared input (batch, 8, model_samples) and labels (batch, targets) of each part, read one batch ahead."""
+    examples: Examples,
+    parts: list[NDArray[np.int64]],
+    spec: InputSpec,
+    device: torch.device,
+    change: Callable[[int, Tensor], Tensor] | None = None,
+) -> Iterator[Batch]:
+    """The examples of each part, read one batch ahead.
+
+    Args:
+        examples, parts, spec, device: what is read, in which parts, for which model and where.
+        change: what becomes of the millivolts of a part, given its number, before they are prepared.
+    """
 
     def read(part: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         rows = examples.rows[part]
@@ -60,4 +86,7 @@ def batches(
             if number + 1 < len(parts):
                 ahead = reader.submit(read, parts[number + 1])
             millivolts = units.to(device).float() * scale.to(device)[:, None, None]
-            yield spec.prepare(millivolts), truth.to(device)
+            if change:
+                millivolts = change(number, millivolts)
+            extra = None if examples.extra is None else torch.from_numpy(examples.extra[parts[number]]).to(device)
+            yield Batch(spec.prepare(millivolts), truth.to(device), extra)
