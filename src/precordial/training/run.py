@@ -17,6 +17,12 @@ from precordial.training.stages import Stage
 TASKS: dict[str, dict[str, float]] = {"age": {"age": 1.0}, "sex": {"sex": 1.0}, "age-sex": {"age": 0.045, "sex": 1.0}}
 ExtraInput = Literal["age", "sex"]
 
+# The fields of version 0.1.0, which are in every id.
+FIRST_FIELDS = frozenset(
+    "model rate role task fraction seed stages batch adam_epsilon schedule_per crop_per head age_bias precision cohort".split()
+)
+FIRST_STAGE_FIELDS = frozenset("epochs peak start end warmup decay_epochs batch trains awake".split())
+
 
 class TrainingRun(BaseModel):
     """One training, described completely: two runs with equal descriptions give equal results.
@@ -93,19 +99,19 @@ class TrainingRun(BaseModel):
 
     @property
     def id(self) -> str:
-        """Digest of the whole description, ancestors included: 12 hex digits."""
+        """Digest of the whole description, ancestors included: 12 hex digits.
+
+        A setting that is new in a version changes no id as long as it is not used.
+        """
         text = json.dumps(self._identity(), sort_keys=True)
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
-        """The description as plain values. What came later and says nothing here is left out: ids stay as they were."""
-        values = self.model_dump(mode="json", exclude={"parent"})
-        for name in ("outcomes", "fold", "cropping", "extra_inputs"):
-            if getattr(self, name) == type(self).model_fields[name].default:
-                del values[name]
-        for stage in values["stages"]:
-            if stage["augment"] is None:
-                del stage["augment"]
+        """The description as plain values. What came later and is at its default is left out: ids stay as they were."""
+        values = self.model_dump(mode="json", include=_spoken(self, FIRST_FIELDS))
+        values["stages"] = [
+            stage.model_dump(mode="json", include=_spoken(stage, FIRST_STAGE_FIELDS)) for stage in self.stages
+        ]
         return values | {"parent": self.parent and self.parent._identity()}
 
     @property
@@ -158,3 +164,14 @@ class TrainingRun(BaseModel):
         }[self.kind]
         fold = f", fold {self.fold}" if self.fold is not None else ""
         return f"{self.model}, {what}, seed {self.seed}{fold}"
+
+
+def _spoken(settings: BaseModel, first: frozenset[str]) -> set[str]:
+    """Fields that were always in the id, and those that are not at their default; the parent has its own."""
+    fields = type(settings).model_fields
+    changed = {
+        name
+        for name, field in fields.items()
+        if getattr(settings, name) != field.get_default(call_default_factory=True)
+    }
+    return (changed | first) - {"parent"}
