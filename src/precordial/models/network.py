@@ -278,9 +278,7 @@ class Network(nn.Module):
             total = total + weight * self.get_parameter(name).square().sum()
         return total
 
-    def replace_head(
-        self, kind: HeadKind = "target", outputs: int = 1, extra_inputs: tuple[str, ...] = ()
-    ) -> None:
+    def replace_head(self, kind: HeadKind = "target", outputs: int = 1, extra_inputs: tuple[str, ...] = ()) -> None:
         """Put a freshly initialised head in the place of the present one; its L2 weights go with it.
 
         The weights are drawn on the CPU from torch's global generator (seed it with `torch.manual_seed`), and so

@@ -88,6 +88,16 @@ def train_run(
         return
     watcher.run_begins(number, total, run)
     parent = run_folder(study, run.parent) / BEST if run.parent else None
-    device = study.training.device
-    train(run, cohort, archive, folder, parent=parent, device=device, progress=watcher.step, note=watcher.note)
+    how = study.training
+    train(
+        run,
+        cohort,
+        archive,
+        folder,
+        parent=parent,
+        device=how.device,
+        progress=watcher.step,
+        note=watcher.note,
+        track=how.track,
+    )
     watcher.run_ends(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -26,9 +26,11 @@ from precordial.training.examples import all_examples, check_examples, examples_
 from precordial.training.loader import Examples, batches, split_batches
 from precordial.training.objectives import REGRESSED, example_losses, outcome_losses, scores
 from precordial.training.precision import Precision, autocast
+from precordial.training.provenance import Provenance
 from precordial.training.run import TrainingRun
 from precordial.training.stages import Stage, locate
 from precordial.training.state import BEST, DONE, PREDICTIONS, Progress, finish, load_state, remove_state, save_state
+from precordial.training.tracking import TrackerName, open_trackers
 
 EVALUATION_BATCH = 128
 MEAN_AUC = "validation_auc"  # over the outcomes
@@ -62,6 +64,7 @@ def train(
     device: str = "auto",
     progress: Callable[[Step], None] | None = None,
     note: Callable[[str], None] | None = None,
+    track: Sequence[TrackerName] = (),
 ) -> Predictions:
     """Train one run, or finish one that was interrupted, or return what a finished one predicted.
 
@@ -74,6 +77,7 @@ def train(
         device: "cpu", "cuda", or "auto": a GPU where there is one.
         progress: called after each step.
         note: told what hinders no training and should be known: outcomes of which a set shows one value only.
+        track: where the metrics go beside metrics.jsonl, see `precordial.training.tracking`.
 
     Returns:
         Predictions of the best epoch on validation and test sets.
@@ -102,13 +106,23 @@ def train(
     network = build_network(run, training, parent).to(place)
     optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), eps=run.adam_epsilon, fused=True)
     state = load_state(folder, network, optimiser)
-    for epoch in range(state.epoch, run.epochs):
-        row = _train_epoch(run, network, optimiser, training, epoch, place, state, progress)
-        row |= validate(run, network, validation, place)
-        keep_best(run, network, row, state, folder)
-        state.epoch = epoch + 1
-        state.history.append(row)
-        save_state(folder, network, optimiser, state)
+    provenance = Provenance(folder, run, archive=archive.digest, cohort=run.cohort or cohort.digest, place=place)
+
+    def show(step: Step) -> None:
+        provenance.tick()
+        if progress:
+            progress(step)
+
+    with open_trackers(track, folder, run, state.epoch) as report:
+        for epoch in range(state.epoch, run.epochs):
+            row = _train_epoch(run, network, optimiser, training, epoch, place, state, show)
+            row |= validate(run, network, validation, place)
+            keep_best(run, network, row, state, folder)
+            state.epoch = epoch + 1
+            state.history.append(row)
+            save_state(folder, network, optimiser, state)
+            provenance.save(epoch + 1)
+            report(row)
 
     best, _ = load_model(folder / BEST)
     predictions = predict(run, best.to(place), cohort, archive, place)
@@ -177,7 +191,9 @@ def _train_epoch(
         return augment(millivolts, how, generator, rate=run.rate)
 
     started, total, rate = time.monotonic(), 0.0, 0.0
-    for step, (inputs, truth, extra) in enumerate(batches(training, parts, network.spec, place, change if how else None)):
+    for step, (inputs, truth, extra) in enumerate(
+        batches(training, parts, network.spec, place, change if how else None)
+    ):
         within = step / len(parts) if run.schedule_per == "step" else 0.0
         rate = stage.rate(epoch_in_stage + within)
         for group in optimiser.param_groups:
