@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
@@ -66,16 +67,20 @@ def _read(reader: Reader) -> float | None:
         return None
 
 
+def _microjoules(counter: Path) -> float:
+    return float(counter.read_text()) / 1e6
+
+
 def _packages(powercap: Path) -> list[tuple[Reader, float]]:
     """The counter of each processor package that may be read, and where it goes round, in J."""
-    found = []
+    found: list[tuple[Reader, float]] = []
     for folder in sorted(powercap.glob("intel-rapl:[0-9]*")):
         counter = folder / "energy_uj"
         try:
             if (folder / "name").read_text().startswith("package-"):  # not its parts, which have names of their own
                 turn = float((folder / "max_energy_range_uj").read_text()) / 1e6
                 counter.read_text()
-                found.append((lambda counter=counter: float(counter.read_text()) / 1e6, turn))
+                found.append((partial(_microjoules, counter), turn))
         except (OSError, ValueError):
             continue
     return found

@@ -47,8 +47,7 @@ def open_trackers(
     Raises:
         PrecordialError: one of them is not installed, or cannot be reached. What is trained stays.
     """
-    makers: dict[str, Callable[[Path, TrainingRun, int], Tracker]]
-    makers = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}
+    makers: dict[TrackerName, Callable[[Path, TrainingRun, int], Tracker]] = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}
     trackers: dict[str, Tracker] = {}
 
     def log(row: Mapping[str, Any]) -> None:
@@ -87,19 +86,19 @@ class TensorBoardTracker:
         from torch.utils.tensorboard import SummaryWriter
 
         purge = begun + 1 if begun else None
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
         if not begun:
-            self._writer.add_text("run", run.describe(), 0)  # type: ignore[no-untyped-call]
+            self._writer.add_text("run", run.describe(), 0)
 
     def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Write and flush."""
         for name, value in metrics.items():
-            self._writer.add_scalar(name, value, epoch)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, epoch)
+        self._writer.flush()
 
     def close(self, *, finished: bool) -> None:
         """Close the file."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 class MlflowTracker:
