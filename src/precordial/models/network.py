@@ -24,6 +24,12 @@ CROPS_AT_ONCE = 256  # measured on CPU: 2560 crops in one go take three times as
 TARGET_HIDDEN: Hidden = ((100, 0.3),)  # (width, dropout): the paper's head for fine-tuning
 
 
+def cut_pieces(x: Tensor, starts: Tensor, samples: int) -> Tensor:
+    """The piece of each recording that begins at its start; (batch, leads, total) → (batch, leads, samples)."""
+    each = torch.arange(len(x), device=x.device)
+    return x.unfold(2, samples, 1)[each, :, starts.to(x.device)]
+
+
 @dataclass(frozen=True)
 class Crops:
     """Short pieces of a recording: one at random in training, the mean over several in evaluation.
@@ -46,16 +52,17 @@ class Crops:
         """
         return [i * (total - self.samples) // (self.count - 1) for i in range(self.count)]
 
-    def draw(self, x: Tensor) -> Tensor:
-        """One piece of each ECG, every start equally likely; (batch, leads, total) → (batch, leads, samples).
+    def draw_starts(self, total: int, batch: int, generator: torch.Generator | None = None) -> Tensor:
+        """(batch,) first sample of one piece of each of `batch` recordings of `total` samples.
 
-        Draws from torch's global generator of the device of `x`.
+        Every start is equally likely. Drawn on the CPU, from torch's global generator unless another is given.
         """
-        batch, _, total = x.shape
         draws = 1 if self.shared else batch
-        start = torch.randint(total - self.samples + 1, (draws,), device=x.device).expand(batch)
-        each = torch.arange(batch, device=x.device)
-        return x.unfold(2, self.samples, 1)[each, :, start]
+        return torch.randint(total - self.samples + 1, (draws,), generator=generator).expand(batch)
+
+    def draw(self, x: Tensor) -> Tensor:
+        """One piece of each ECG, by `draw_starts`; (batch, leads, total) → (batch, leads, samples)."""
+        return cut_pieces(x, self.draw_starts(x.shape[-1], len(x)), self.samples)
 
     def spread(self, x: Tensor) -> Tensor:
         """All evaluation pieces, ECG by ECG; (batch, leads, total) → (batch · count, leads, samples)."""
@@ -173,12 +180,16 @@ class Network(nn.Module):
 
         A model with `crops` reads one random crop of each ECG in training mode and gives the mean of the logits
         of ten in evaluation mode. The network's own mode decides, so that a body put to sleep by
-        ``network.body.eval()`` still reads random crops.
+        ``network.body.eval()`` still reads random crops. In training mode `x` may be cut already,
+        (batch, 8, crops.samples), as the loader does it.
 
         Raises:
             ModelError: `x` is not what `spec.prepare` gives.
         """
         expected = (len(self.spec.leads), self.spec.model_samples)
+        if self.training and self.crops is not None and x.shape[1:] == (expected[0], self.crops.samples):
+            logits: Tensor = self.head(self.body(x))
+            return logits
         if x.ndim != 3 or x.shape[1:] != expected:
             raise ModelError(
                 f"{self.name} reads batches of {expected[0]} leads × {expected[1]} samples, not {tuple(x.shape)}",
@@ -186,7 +197,7 @@ class Network(nn.Module):
             )
         if self.crops is not None and not self.training:
             return self.crop_logits(x).mean(dim=1)
-        logits: Tensor = self.head(self.body(x if self.crops is None else self.crops.draw(x)))
+        logits = self.head(self.body(x if self.crops is None else self.crops.draw(x)))
         return logits
 
     def crop_logits(self, x: Tensor) -> Tensor:
