@@ -22,7 +22,7 @@ from precordial.evaluation import Predictions, measure
 from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model, make_card, save_model
 from precordial.training.examples import check_examples, examples_of, truth_of
-from precordial.training.loader import Examples, batches, split_batches
+from precordial.training.loader import Examples, batches, seed_step, split_batches, training_batches
 from precordial.training.objectives import REGRESSED, example_losses, outcome_losses, scores
 from precordial.training.precision import Precision, autocast
 from precordial.training.run import TrainingRun
@@ -168,13 +168,14 @@ def _train_epoch(
     order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(len(training))
     parts = split_batches(order, stage.batch or run.batch)
     started, total, rate = time.monotonic(), 0.0, 0.0
-    for step, (inputs, truth) in enumerate(batches(training, parts, network.spec, place)):
+    seeds = [derive_seed(run.seed, "step", epoch, step) for step in range(len(parts))]
+    for step, (inputs, truth) in enumerate(training_batches(network, training, parts, place, seeds)):
         within = step / len(parts) if run.schedule_per == "step" else 0.0
         rate = stage.rate(epoch_in_stage + within)
         for group in optimiser.param_groups:
             group["lr"] = rate
         # Dropout and crops follow from seed, epoch and step alone, so a resumed run draws the same.
-        torch.manual_seed(derive_seed(run.seed, "step", epoch, step))
+        seed_step(network, seeds[step], len(truth))
         optimiser.zero_grad(set_to_none=True)
         with autocast(run.precision, place):
             outputs = network(inputs)
