@@ -1,4 +1,4 @@
-"""The paper's four models, their checkpoints, and how to add one's own."""
+"""The paper's four models and variants of them, their checkpoints, and how to add one's own."""
 
 from precordial.models.checkpoint import (
     ModelCard,
@@ -8,6 +8,7 @@ from precordial.models.checkpoint import (
     save_model,
     save_tensors,
 )
+from precordial.models.inputs import Cropping, ExtraInputs
 from precordial.models.network import (
     Architecture,
     Crops,
@@ -17,13 +18,16 @@ from precordial.models.network import (
     count_with_statistics,
 )
 from precordial.models.reference import load_reference_weights
-from precordial.models.registry import MODELS, RATES, create_model, model_table
+from precordial.models.registry import MODELS, RATES, VARIANTS, create_model, model_table
 
 __all__ = [
     "MODELS",
     "RATES",
+    "VARIANTS",
     "Architecture",
+    "Cropping",
     "Crops",
+    "ExtraInputs",
     "HeadKind",
     "ModelCard",
     "Network",

@@ -8,11 +8,11 @@ device or in memory, are picked out there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ BLOCK = 256  # ECGs that are made resident at a time
 RESIDENT_SHARE = 0.5  # of the free memory that "auto" may take
 Resident = bool | Literal["auto"]
 Rows = NDArray[np.int64]
-Given = tuple[Tensor, Tensor, Tensor, Tensor | None]  # stored units, mV per unit, labels, starts; all on the device
+Change = Callable[[int, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,42 @@ class Examples:
         archive: where the signals are.
         rows: (n,) archive row of each example.
         truth: (n, targets) float32 labels.
+        extra: (n, values) float32 of what the model reads beside the ECG, NaN where unknown; None: nothing.
         held: (n, 8, samples) int16, the signals, where they are resident.
     """
 
     archive: Archive
     rows: Rows
     truth: NDArray[np.float32]
+    extra: NDArray[np.float32] | None = None
     held: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+class Batch(NamedTuple):
+    """Examples on the device.
+
+    Attributes:
+        inputs: (batch, 8, model_samples), or crops of them, prepared.
+        truth: (batch, targets).
+        extra: (batch, values) beside the ECG, or None.
+    """
+
+    inputs: Tensor
+    truth: Tensor
+    extra: Tensor | None
+
+
+class Stored(NamedTuple):
+    """What a `Batch` is made of, on the device: stored units, mV per unit, labels, extra inputs, starts of crops."""
+
+    units: Tensor
+    scale: Tensor
+    truth: Tensor
+    extra: Tensor | None
+    starts: Tensor | None
 
 
 def split_batches(order: Rows, batch: int) -> list[Rows]:
@@ -75,22 +101,19 @@ def batches(
     parts: list[Rows],
     spec: InputSpec,
     device: torch.device,
+    change: Change | None = None,
     *,
     starts: Iterable[Rows] | None = None,
     samples: int | None = None,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Prepared input of each part, and its labels, read ahead. A batch is good until the next one is asked for.
+) -> Iterator[Batch]:
+    """The examples of each part, read ahead. A batch is good until the next one is asked for.
 
     Args:
-        examples: what is read.
-        parts: of each batch the numbers of its examples.
-        spec: how it is prepared.
-        device: where to.
-        starts: of each batch the first samples, in the prepared input, of the crops that are wanted instead of all.
+        examples, parts, spec, device: what is read, in which parts, for which model and where.
+        change: what becomes of the millivolts of a part, given its number, before they are prepared. Where the model
+            takes ECGs as they are stored, it is given the crops only.
+        starts: of each part the first samples, in the prepared input, of the crops that are wanted instead of all.
         samples: length of these crops.
-
-    Yields:
-        (batch, 8, model_samples or `samples`) float32 mV, and (batch, targets) labels.
 
     Raises:
         ArchiveError: the samples of an ECG are damaged.
@@ -98,30 +121,37 @@ def batches(
     total = examples.archive.samples
     as_stored = spec.model_rate == spec.rate and spec.model_samples == spec.samples == total
     length = samples if samples is not None and as_stored else total
-    given = _read_ahead if examples.held is None else _pick_out
+    source = _read_ahead if examples.held is None else _pick_out
     millivolts = torch.empty(0, device=device)
-    for units, scale, truth, firsts in given(examples, parts, device, starts, length):
-        if len(units) > len(millivolts):
-            millivolts = torch.empty(units.shape, device=device)  # once for all batches: new pages are slow
-        batch = millivolts[: len(units)].copy_(units).mul_(scale[:, None, None])
-        if samples is None:
-            yield spec.prepare(batch), truth
-        elif as_stored:
-            yield batch, truth
-        else:
-            assert firsts is not None
-            yield cut_pieces(spec.prepare(batch), firsts, samples), truth
+    for number, stored in enumerate(source(examples, parts, device, starts, length)):
+        size = len(stored.units)
+        if size > len(millivolts):
+            millivolts = torch.empty(stored.units.shape, device=device)  # once for all parts: new memory is slow
+        inputs = millivolts[:size].copy_(stored.units).mul_(stored.scale[:, None, None])
+        if change:
+            inputs = change(number, inputs)
+        if samples is None or not as_stored:
+            inputs = spec.prepare(inputs)
+        if samples is not None and not as_stored:
+            assert stored.starts is not None
+            inputs = cut_pieces(inputs, stored.starts, samples)
+        yield Batch(inputs, stored.truth, stored.extra)
 
 
 def training_batches(
-    network: Network, examples: Examples, parts: list[Rows], device: torch.device, seeds: list[int]
-) -> Iterator[tuple[Tensor, Tensor]]:
+    network: Network,
+    examples: Examples,
+    parts: list[Rows],
+    device: torch.device,
+    seeds: list[int],
+    change: Change | None = None,
+) -> Iterator[Batch]:
     """`batches` for the steps of a training; a network with crops gets the crops that follow from each step's seed."""
     if network.crops is None:
-        return batches(examples, parts, network.spec, device)
+        return batches(examples, parts, network.spec, device, change)
     total = network.spec.model_samples
     starts = (crop_starts(network.crops, total, seed, len(part)) for seed, part in zip(seeds, parts, strict=True))
-    return batches(examples, parts, network.spec, device, starts=starts, samples=network.crops.samples)
+    return batches(examples, parts, network.spec, device, change, starts=starts, samples=network.crops.samples)
 
 
 def seed_step(network: Network, seed: int, batch: int) -> None:
@@ -133,7 +163,7 @@ def seed_step(network: Network, seed: int, batch: int) -> None:
 
 def _read_ahead(
     examples: Examples, parts: list[Rows], device: torch.device, starts: Iterable[Rows] | None, length: int
-) -> Iterator[Given]:
+) -> Iterator[Stored]:
     """Each part from the archive, `BUFFERS` ahead; its units lie in a buffer that is filled again later."""
     gpu = device.type == "cuda"
     leads, total = examples.archive.manifest.shape
@@ -142,62 +172,67 @@ def _read_ahead(
     copied = [torch.cuda.Event() for _ in buffers] if gpu else []
     stream = torch.cuda.Stream(device) if gpu else None
 
-    def read(number: int, part: Rows, firsts: Rows | None) -> Given:
+    def read(number: int, part: Rows, firsts: Rows | None) -> Stored:
         slot = number % BUFFERS
         if gpu:
             copied[slot].synchronize()  # what the buffer held has left it
         rows, units = examples.rows[part], buffers[slot][: len(part)]
         examples.archive.read_again(rows, units.numpy(), firsts if length < total else None)
-        scale = torch.from_numpy(examples.archive.millivolts_per_unit(rows))
-        truth, begins = torch.from_numpy(examples.truth[part]), None if firsts is None else torch.from_numpy(firsts)
+        scale, truth = examples.archive.millivolts_per_unit(rows), examples.truth[part]
+        extra = None if examples.extra is None else examples.extra[part]
+        stored = Stored(
+            units, *(one if one is None else torch.from_numpy(one) for one in (scale, truth, extra, firsts))
+        )
         if not gpu:
-            return units, scale, truth, begins
+            return stored
         with torch.cuda.stream(stream):
-            given = units.to(device, non_blocking=True), scale.to(device), truth.to(device)
-            begins = None if begins is None else begins.to(device)
+            moved = Stored(*(one if one is None else one.to(device, non_blocking=True) for one in stored))
             copied[slot].record(stream)
-        return *given, begins
+        return moved
 
     jobs = enumerate(zip(parts, repeat(None) if starts is None else starts, strict=False))
-    ahead: deque[Future[Given]] = deque()
+    ahead: deque[Future[Stored]] = deque()
     with ThreadPoolExecutor(1) as reader:
 
         def read_one_more() -> None:
             for number, (part, firsts) in islice(jobs, 1):
                 ahead.append(reader.submit(read, number, part, firsts))
 
-        for _ in range(BUFFERS):
+        for _ in buffers:
             read_one_more()
         for number in range(len(parts)):
-            given = ahead.popleft().result()
+            stored = ahead.popleft().result()
             if gpu:
                 now = torch.cuda.current_stream(device)
                 now.wait_event(copied[number % BUFFERS])
-                for tensor in given:
-                    if tensor is not None:
-                        tensor.record_stream(now)
-            yield given
+                for one in stored:
+                    if one is not None:
+                        one.record_stream(now)
+            yield stored
             read_one_more()  # on a CPU, too, the units have been turned into millivolts, and their buffer is free
 
 
 def _pick_out(
     examples: Examples, parts: list[Rows], device: torch.device, starts: Iterable[Rows] | None, length: int
-) -> Iterator[Given]:
-    """Each part from the signals that are resident; what it takes of the rest goes to the device once."""
-    assert examples.held is not None
-    if not parts:
+) -> Iterator[Stored]:
+    """Each part from the signals that are resident; what else it takes goes to the device once."""
+    held = examples.held
+    if held is None or not parts:
         return
     sizes = [len(part) for part in parts]
-    order = torch.from_numpy(np.concatenate(parts)).to(device)
-    scale = torch.from_numpy(examples.archive.millivolts_per_unit(examples.rows)).to(device)[order].split(sizes)
-    truth = torch.from_numpy(examples.truth).to(device)[order].split(sizes)
-    none = [None] * len(parts)
-    begins = none if starts is None else torch.from_numpy(np.concatenate(list(starts))).to(device).split(sizes)
-    total = examples.held.shape[2]
-    for rows, *others, firsts in zip(order.split(sizes), scale, truth, begins, strict=True):
-        pieces = firsts is not None and length < total
-        units = examples.held.unfold(2, length, 1)[rows, :, firsts] if pieces else examples.held.index_select(0, rows)
-        yield units, *others, firsts
+    order = np.concatenate(parts)
+
+    def moved(values: NDArray[Any] | None) -> Sequence[Any]:
+        return [None] * len(parts) if values is None else torch.from_numpy(values).to(device).split(sizes)
+
+    scale = examples.archive.millivolts_per_unit(examples.rows[order])
+    extra = None if examples.extra is None else examples.extra[order]
+    firsts = None if starts is None else np.concatenate([one for _, one in zip(parts, starts, strict=False)])
+    others = (moved(values) for values in (order, scale, examples.truth[order], extra, firsts))
+    for rows, *rest, begins in zip(*others, strict=True):
+        whole = begins is None or length == held.shape[2]
+        units = held.index_select(0, rows) if whole else cut_pieces(held, begins, length, rows)
+        yield Stored(units, *rest, begins)
 
 
 def make_resident(examples: Examples, device: torch.device, wanted: Resident) -> Examples:

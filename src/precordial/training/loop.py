@@ -21,7 +21,8 @@ from precordial.errors import ModelError, PrecordialError
 from precordial.evaluation import Predictions, measure
 from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model, make_card, save_model
-from precordial.training.examples import check_examples, examples_of, truth_of
+from precordial.training.augment import Augment, augment
+from precordial.training.examples import all_examples, check_examples, examples_of
 from precordial.training.loader import Examples, batches, seed_step, split_batches, training_batches
 from precordial.training.objectives import REGRESSED, example_losses, outcome_losses, scores
 from precordial.training.precision import Precision, autocast
@@ -125,7 +126,7 @@ def run_losses(run: TrainingRun, outputs: Tensor, truth: Tensor) -> Tensor:
 def build_network(run: TrainingRun, training: Examples, parent: str | Path | None) -> Network:
     """The network at the beginning of the run: fresh, or the parent's best with a fresh head."""
     if run.parent is None:
-        network = create_model(run.model, outputs=len(run.targets), rate=run.rate)
+        network = create_model(run.model, len(run.targets), run.rate, run.cropping, run.extra_inputs)
         if run.age_bias == "median" and "age" in run.targets:
             column = list(run.targets).index("age")
             _output_layer(network).bias.data[column] = float(np.median(training.truth[:, column]))
@@ -133,7 +134,9 @@ def build_network(run: TrainingRun, training: Examples, parent: str | Path | Non
         if parent is None:
             raise ModelError(f"{run.describe()} needs the model it starts from", remedy="train the pre-training first")
         network, _ = load_model(parent)
-        network.replace_head(outputs=len(run.targets), kind=run.head)
+        network.replace_head(run.head, len(run.targets), run.extra_inputs)
+    if network.extra is not None and training.extra is not None:
+        network.extra.fit(torch.from_numpy(training.extra))
     if network.crops is not None:
         network.crops = replace(network.crops, shared=run.crop_per == "batch")
     return network
@@ -167,9 +170,16 @@ def _train_epoch(
     set_stage(network, stage)
     order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(len(training))
     parts = split_batches(order, stage.batch or run.batch)
+    how = stage.augment or Augment()
+
+    def change(step: int, millivolts: Tensor) -> Tensor:
+        generator = torch.Generator(place).manual_seed(derive_seed(run.seed, "augment", epoch, step))
+        return augment(millivolts, how, generator, rate=run.rate)
+
     started, total, rate = time.monotonic(), 0.0, 0.0
     seeds = [derive_seed(run.seed, "step", epoch, step) for step in range(len(parts))]
-    for step, (inputs, truth) in enumerate(training_batches(network, training, parts, place, seeds)):
+    source = training_batches(network, training, parts, place, seeds, change if how else None)
+    for step, (inputs, truth, extra) in enumerate(source):
         within = step / len(parts) if run.schedule_per == "step" else 0.0
         rate = stage.rate(epoch_in_stage + within)
         for group in optimiser.param_groups:
@@ -178,7 +188,7 @@ def _train_epoch(
         seed_step(network, seeds[step], len(truth))
         optimiser.zero_grad(set_to_none=True)
         with autocast(run.precision, place):
-            outputs = network(inputs)
+            outputs = network(inputs, extra)
         loss = run_losses(run, outputs, truth).mean() + network.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -207,9 +217,9 @@ def forward(network: Network, examples: Examples, place: torch.device, precision
     parts = split_batches(np.arange(len(examples)), EVALUATION_BATCH)
     outputs = []
     with torch.inference_mode():
-        for inputs, _ in batches(examples, parts, network.spec, place):  # prepared in float32
+        for inputs, _, extra in batches(examples, parts, network.spec, place):  # prepared in float32
             with autocast(precision, place):
-                outputs.append(network(inputs).float().cpu())
+                outputs.append(network(inputs, extra).float().cpu())
     return torch.cat(outputs)
 
 
@@ -254,8 +264,8 @@ def predict(run: TrainingRun, network: Network, cohort: Cohort, archive: Archive
         part = cohort.select(role=run.role, split=split)
         if len(part) == 0:
             continue
-        truth = truth_of(run, part)
-        outputs = forward(network, Examples(archive, archive.rows(part.ecg_id), truth), place)
+        examples = all_examples(run, part, archive)
+        truth, outputs = examples.truth, forward(network, examples, place)
         score = scores(outputs, run.targets).numpy()
         for column, target in enumerate(run.targets):
             table = Predictions(run.id, part.ecg_id, part.patient_id, split, target, truth[:, column], score[:, column])

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from precordial.training.augment import Augment
+
 
 class Stage(BaseModel):
     """Some epochs under one schedule.
@@ -27,6 +29,7 @@ class Stage(BaseModel):
         awake: layers of a frozen body that are not asleep. None by default: neither weights nor batch-norm
             statistics nor dropout of the body move. The authors' code leaves "dropout" (Keras) or "norm" (PyTorch)
             awake.
+        augment: how its ECGs are changed in training; by default not at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -40,6 +43,7 @@ class Stage(BaseModel):
     batch: int | None = Field(default=None, ge=2)
     trains: Literal["all", "head"] = "all"
     awake: tuple[Literal["dropout", "norm"], ...] = ()
+    augment: Augment | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
