@@ -75,9 +75,13 @@ class Crops:
         """One piece of each ECG, by `draw_starts`; (batch, leads, total) → (batch, leads, samples)."""
         return cut_pieces(x, self.draw_starts(x.shape[-1], len(x)), self.samples)
 
-    def spread(self, x: Tensor) -> Tensor:
-        """All evaluation pieces, ECG by ECG; (batch, leads, total) → (batch · count, leads, samples)."""
-        pieces = [x[..., start : start + self.samples] for start in self.starts(x.shape[-1])]
+    def spread(self, x: Tensor, starts: Sequence[int] | None = None) -> Tensor:
+        """All pieces that begin at `starts`, by default those of evaluation, ECG by ECG.
+
+        (batch, leads, total) → (batch · starts, leads, samples).
+        """
+        starts = self.starts(x.shape[-1]) if starts is None else starts
+        pieces = [x[..., start : start + self.samples] for start in starts]
         return torch.stack(pieces, dim=1).flatten(0, 1)
 
 
@@ -281,12 +285,24 @@ class Network(nn.Module):
         """Logits of each of the evaluation crops; (batch, 8, samples) → (batch, crops, outputs)."""
         if self.crops is None:
             raise ModelError(f"{self.name} reads whole recordings and has no crops")
-        pieces = torch.split(self.crops.spread(x), CROPS_AT_ONCE)
-        beside: Sequence[Tensor | None] = [None] * len(pieces)
+        return self.piece_logits(self.crop_features(x, self.crops.starts(x.shape[-1])), extra)
+
+    def crop_features(self, x: Tensor, starts: Sequence[int]) -> Tensor:
+        """What the body makes of the crops that begin at `starts`; (batch, 8, samples) → (batch, starts, features)."""
+        if self.crops is None:
+            raise ModelError(f"{self.name} reads whole recordings and has no crops")
+        pieces = torch.split(self.crops.spread(x, starts), CROPS_AT_ONCE)
+        return torch.cat([self.body(piece) for piece in pieces]).unflatten(0, (len(x), len(starts)))
+
+    def piece_logits(self, features: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Logits of each piece of each ECG, from the body's features; (batch, pieces, …) → (batch, pieces, outputs)."""
+        batch, pieces = features.shape[:2]
+        parts = torch.split(features.flatten(0, 1), CROPS_AT_ONCE)
+        beside: Sequence[Tensor | None] = [None] * len(parts)
         if extra is not None:
-            beside = torch.split(extra.repeat_interleave(self.crops.count, dim=0), CROPS_AT_ONCE)
-        logits = torch.cat([self.logits(self.body(piece), part) for piece, part in zip(pieces, beside, strict=True)])
-        return logits.view(len(x), self.crops.count, -1)
+            beside = torch.split(extra.repeat_interleave(pieces, dim=0), CROPS_AT_ONCE)
+        logits = [self.logits(part, some) for part, some in zip(parts, beside, strict=True)]
+        return torch.cat(logits).unflatten(0, (batch, pieces))
 
     def penalty(self) -> Tensor:
         """The L2 term of the loss: the sum of λ · Σw² over `l2`, a scalar; zero where there is none."""

@@ -49,6 +49,9 @@ class TrainingRun(BaseModel):
             float32.
         cropping: crops of a chosen length and number; by default the model's own way.
         extra_inputs: what the head reads beside the ECG.
+        cache_features: whether the head on a frozen body is trained on features that are computed once: "auto", where
+            the model draws no crops; True, also where it does, with starts on a grid; or False.
+        crop_grid: seconds between the starts of that grid.
         cohort: digest of the cohort.
         parent: the pre-training that this run starts from; None when from scratch.
     """
@@ -73,6 +76,8 @@ class TrainingRun(BaseModel):
     precision: Precision = "fp32"
     cropping: Cropping | None = None
     extra_inputs: tuple[ExtraInput, ...] = ()
+    cache_features: bool | Literal["auto"] = "auto"
+    crop_grid: float = Field(default=0.25, gt=0)
     cohort: str = ""
     parent: TrainingRun | None = None
 
