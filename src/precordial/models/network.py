@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from precordial.ecg import SECONDS, InputSpec
 from precordial.errors import ModelError
 from precordial.models.layers import Initialiser, mlp_head
+from precordial.models.rows import drawn
 
 HeadKind = Literal["own", "target", "target-authors"]
 Hidden = tuple[tuple[int, float], ...]
@@ -52,8 +53,11 @@ class Crops:
         Draws from torch's global generator of the device of `x`.
         """
         batch, _, total = x.shape
-        draws = 1 if self.shared else batch
-        start = torch.randint(total - self.samples + 1, (draws,), device=x.device).expand(batch)
+
+        def draw(count: int) -> Tensor:
+            return torch.randint(total - self.samples + 1, (count,), device=x.device)
+
+        start = draw(1).expand(batch) if self.shared else drawn(batch, draw)
         each = torch.arange(batch, device=x.device)
         return x.unfold(2, self.samples, 1)[each, :, start]
 
