@@ -18,6 +18,7 @@ from precordial.ecg import SECONDS, InputSpec
 from precordial.errors import ModelError
 from precordial.models.inputs import Cropping, ExtraInputs
 from precordial.models.layers import Initialiser, mlp_head
+from precordial.models.rows import drawn
 
 HeadKind = Literal["own", "target", "target-authors"]
 Hidden = tuple[tuple[int, float], ...]
@@ -73,7 +74,8 @@ class Crops:
 
     def draw(self, x: Tensor) -> Tensor:
         """One piece of each ECG, by `draw_starts`; (batch, leads, total) → (batch, leads, samples)."""
-        return cut_pieces(x, self.draw_starts(x.shape[-1], len(x)), self.samples)
+        starts = drawn(len(x), lambda count: self.draw_starts(x.shape[-1], count))
+        return cut_pieces(x, starts, self.samples)
 
     def spread(self, x: Tensor, starts: Sequence[int] | None = None) -> Tensor:
         """All pieces that begin at `starts`, by default those of evaluation, ECG by ECG.

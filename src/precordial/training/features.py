@@ -9,6 +9,7 @@ the start that is drawn is taken: this is another training, and `TrainingRun.cac
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from precordial.errors import PrecordialError
 from precordial.models import Network
-from precordial.training.loader import Batch, Examples, Rows, batches, crop_starts, split_batches
+from precordial.training.loader import Batch, Examples, Numbers, batches, split_batches
 from precordial.training.memory import free_bytes
 from precordial.training.precision import Precision, autocast
 from precordial.training.run import TrainingRun
@@ -44,39 +45,27 @@ class Features:
     values: Tensor
     starts: NDArray[np.int64] | None
 
-    def batches(
-        self, network: Network, parts: list[Rows], device: torch.device, seeds: list[int] | None = None
-    ) -> Iterator[Batch]:
-        """As the loader's batches, with features in place of ECGs.
-
-        Args:
-            network: whose crops are drawn.
-            parts: of each batch the numbers of its examples.
-            device: where to.
-            seeds: of the steps of a training, by which one piece of each ECG is drawn; None: all pieces.
-
-        Yields:
-            Batches whose inputs are (batch, width), or (batch, pieces, width) without seeds.
-        """
-        truth, extra = self.examples.truth, self.examples.extra
+    def drawn(self, parts: list[Numbers], device: torch.device, starts: list[Numbers] | None) -> Iterator[Batch]:
+        """Batches for a training: inputs are (batch, width), of the piece that is nearest to each ECG's start."""
         for number, part in enumerate(parts):
-            rows = torch.from_numpy(part).to(self.values.device)
-            if seeds is None:
-                inputs = self.values[rows]
+            if self.starts is None or starts is None:
+                yield self._batch(part, device, 0)
             else:
-                inputs = self.values[rows, self._pieces(network, seeds[number], len(part)).to(rows.device)]
-            yield Batch(
-                inputs.to(device),
-                torch.from_numpy(truth[part]).to(device),
-                None if extra is None else torch.from_numpy(extra[part]).to(device),
-            )
+                yield self._batch(part, device, torch.from_numpy(nearest(self.starts, starts[number])))
 
-    def _pieces(self, network: Network, seed: int, batch: int) -> Tensor:
-        """(batch,) which piece of each ECG of a step is taken."""
-        if self.starts is None or network.crops is None:
-            return torch.zeros(batch, dtype=torch.int64)
-        drawn = crop_starts(network.crops, network.spec.model_samples, seed, batch)
-        return torch.from_numpy(nearest(self.starts, drawn))
+    def all(self, parts: list[Numbers], device: torch.device) -> Iterator[Batch]:
+        """Batches for an evaluation: inputs are (batch, pieces, width)."""
+        for part in parts:
+            yield self._batch(part, device, slice(None))
+
+    def _batch(self, part: Numbers, device: torch.device, pieces: int | slice | Tensor) -> Batch:
+        place, extra = self.values.device, self.examples.extra
+        some = pieces.to(place) if isinstance(pieces, Tensor) else pieces
+        return Batch(
+            self.values[torch.from_numpy(part).to(place), some].to(device),
+            torch.from_numpy(self.examples.truth[part]).to(device),
+            None if extra is None else torch.from_numpy(extra[part]).to(device),
+        )
 
 
 def nearest(grid: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -105,7 +94,7 @@ def is_cached(run: TrainingRun, number: int, network: Network) -> bool:
     """
     stage = run.stages[number]
     moves = stage.trains == "all" or stage.awake or stage.augment
-    before = run.stages[:number] if getattr(run, "ema", None) else ()
+    before = run.stages[:number] if run.ema else ()
     if moves or any(other.trains == "all" for other in before):
         return False
     return network.crops is None if run.cache_features == "auto" else run.cache_features
@@ -154,7 +143,7 @@ def head_outputs(network: Network, features: Features, place: torch.device, prec
     parts = split_batches(np.arange(len(features.examples)), EVALUATION_BATCH)
     outputs = []
     with torch.inference_mode():
-        for inputs, _, extra in features.batches(network, parts, place):
+        for inputs, _, extra in features.all(parts, place):
             with autocast(precision, place):
                 outputs.append(network.piece_logits(inputs, extra).mean(dim=1).float().cpu())
     return torch.cat(outputs)
@@ -196,7 +185,9 @@ def _room(shape: tuple[int, ...], dtype: torch.dtype, place: torch.device, folde
             return torch.empty(shape, dtype=dtype, device=device)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, needed)  # or a full disk would show as a crash
+            if sys.platform == "linux":
+                os.posix_fallocate(file.fileno(), 0, needed)  # or a full disk would show as a crash
+            file.truncate(needed)
             mapped = np.memmap(file, np.uint8, "r+", shape=(needed,))
     except OSError:
         raise PrecordialError(

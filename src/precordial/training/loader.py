@@ -8,11 +8,11 @@ device or in memory, are picked out there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
-from typing import Any, Literal, NamedTuple
+from itertools import islice
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -24,13 +24,14 @@ from precordial.ecg import InputSpec
 from precordial.errors import PrecordialError
 from precordial.models import Crops, Network
 from precordial.models.network import cut_pieces
+from precordial.models.rows import Rows
 from precordial.training.memory import free_bytes
 
 BUFFERS = 2
 BLOCK = 256  # ECGs that are made resident at a time
 RESIDENT_SHARE = 0.5  # of the free memory that "auto" may take
 Resident = bool | Literal["auto"]
-Rows = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 Change = Callable[[int, Tensor], Tensor]
 
 
@@ -47,7 +48,7 @@ class Examples:
     """
 
     archive: Archive
-    rows: Rows
+    rows: Numbers
     truth: NDArray[np.float32]
     extra: NDArray[np.float32] | None = None
     held: Tensor | None = None
@@ -80,7 +81,7 @@ class Stored(NamedTuple):
     starts: Tensor | None
 
 
-def split_batches(order: Rows, batch: int) -> list[Rows]:
+def split_batches(order: Numbers, batch: int) -> list[Numbers]:
     """Cut an order into batches; a last one of a single ECG joins the one before it, for batch norm's sake."""
     cuts = list(range(batch, len(order), batch))
     if cuts and len(order) - cuts[-1] == 1:
@@ -88,22 +89,23 @@ def split_batches(order: Rows, batch: int) -> list[Rows]:
     return np.split(order, cuts)
 
 
-def crop_starts(crops: Crops, total: int, step_seed: int, batch: int) -> Rows:
-    """(batch,) where the crops of a whole step begin in recordings of `total` samples: they follow from its seed.
+def crop_starts(crops: Crops, total: int, step_seed: int, batch: int, rows: Rows | None = None) -> Numbers:
+    """(batch,) where the crops of a step begin in recordings of `total` samples: they follow from the step's seed.
 
-    They are the first draws after ``torch.manual_seed(step_seed)`` on a CPU, on every device.
+    They are the first draws after ``torch.manual_seed(step_seed)`` on a CPU, on every device, and drawn for the whole
+    batch: a process that has some `rows` of it takes theirs.
     """
-    return crops.draw_starts(total, batch, torch.Generator().manual_seed(step_seed)).numpy()
+    starts = crops.draw_starts(total, batch, torch.Generator().manual_seed(step_seed)).numpy()
+    return starts if rows is None else starts[rows.first : rows.last]
 
 
 def batches(
     examples: Examples,
-    parts: list[Rows],
+    parts: list[Numbers],
     spec: InputSpec,
     device: torch.device,
     change: Change | None = None,
-    *,
-    starts: Iterable[Rows] | None = None,
+    starts: list[Numbers] | None = None,
     samples: int | None = None,
 ) -> Iterator[Batch]:
     """The examples of each part, read ahead. A batch is good until the next one is asked for.
@@ -138,22 +140,6 @@ def batches(
         yield Batch(inputs, stored.truth, stored.extra)
 
 
-def training_batches(
-    network: Network,
-    examples: Examples,
-    parts: list[Rows],
-    device: torch.device,
-    seeds: list[int],
-    change: Change | None = None,
-) -> Iterator[Batch]:
-    """`batches` for the steps of a training; a network with crops gets the crops that follow from each step's seed."""
-    if network.crops is None:
-        return batches(examples, parts, network.spec, device, change)
-    total = network.spec.model_samples
-    starts = (crop_starts(network.crops, total, seed, len(part)) for seed, part in zip(seeds, parts, strict=True))
-    return batches(examples, parts, network.spec, device, change, starts=starts, samples=network.crops.samples)
-
-
 def seed_step(network: Network, seed: int, batch: int) -> None:
     """Seed torch for a step, as if the crops that were drawn ahead were drawn now: dropout's draws come after them."""
     torch.manual_seed(seed)
@@ -162,7 +148,7 @@ def seed_step(network: Network, seed: int, batch: int) -> None:
 
 
 def _read_ahead(
-    examples: Examples, parts: list[Rows], device: torch.device, starts: Iterable[Rows] | None, length: int
+    examples: Examples, parts: list[Numbers], device: torch.device, starts: list[Numbers] | None, length: int
 ) -> Iterator[Stored]:
     """Each part from the archive, `BUFFERS` ahead; its units lie in a buffer that is filled again later."""
     gpu = device.type == "cuda"
@@ -172,7 +158,7 @@ def _read_ahead(
     copied = [torch.cuda.Event() for _ in buffers] if gpu else []
     stream = torch.cuda.Stream(device) if gpu else None
 
-    def read(number: int, part: Rows, firsts: Rows | None) -> Stored:
+    def read(number: int, part: Numbers, firsts: Numbers | None) -> Stored:
         slot = number % BUFFERS
         if gpu:
             copied[slot].synchronize()  # what the buffer held has left it
@@ -190,7 +176,7 @@ def _read_ahead(
             copied[slot].record(stream)
         return moved
 
-    jobs = enumerate(zip(parts, repeat(None) if starts is None else starts, strict=False))
+    jobs = enumerate(zip(parts, starts or [None] * len(parts), strict=True))
     ahead: deque[Future[Stored]] = deque()
     with ThreadPoolExecutor(1) as reader:
 
@@ -213,7 +199,7 @@ def _read_ahead(
 
 
 def _pick_out(
-    examples: Examples, parts: list[Rows], device: torch.device, starts: Iterable[Rows] | None, length: int
+    examples: Examples, parts: list[Numbers], device: torch.device, starts: list[Numbers] | None, length: int
 ) -> Iterator[Stored]:
     """Each part from the signals that are resident; what else it takes goes to the device once."""
     held = examples.held
@@ -227,12 +213,20 @@ def _pick_out(
 
     scale = examples.archive.millivolts_per_unit(examples.rows[order])
     extra = None if examples.extra is None else examples.extra[order]
-    firsts = None if starts is None else np.concatenate([one for _, one in zip(parts, starts, strict=False)])
+    firsts = None if starts is None else np.concatenate(starts)
     others = (moved(values) for values in (order, scale, examples.truth[order], extra, firsts))
     for rows, *rest, begins in zip(*others, strict=True):
         whole = begins is None or length == held.shape[2]
         units = held.index_select(0, rows) if whole else cut_pieces(held, begins, length, rows)
         yield Stored(units, *rest, begins)
+
+
+@overload
+def _tensor(values: NDArray[Any]) -> Tensor: ...
+@overload
+def _tensor(values: NDArray[Any] | None) -> Tensor | None: ...
+def _tensor(values: NDArray[Any] | None) -> Tensor | None:
+    return None if values is None else torch.from_numpy(values)
 
 
 def make_resident(examples: Examples, device: torch.device, wanted: Resident) -> Examples:
@@ -251,7 +245,7 @@ def make_resident(examples: Examples, device: torch.device, wanted: Resident) ->
         wanted = (device.type == "cuda" or archive.manifest.codec != "raw") and needed < RESIDENT_SHARE * free
     if not wanted:
         return examples
-    if 0 < free < needed:
+    if needed > free:
         raise PrecordialError(
             f"the signals of {len(examples)} ECGs take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
             key="training.resident",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -10,14 +11,14 @@ PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")  # of Linux
 
 
 def free_bytes(device: torch.device) -> int:
-    """Bytes that can still be taken on a device; on the CPU within the limit of a container; 0 where it is not told."""
+    """Bytes that can still be taken on a device; on the CPU within the limit of a container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:
         lines = (PROC / "meminfo").read_text().splitlines()
         available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return 0
+    except OSError:  # another system tells only how much there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     try:  # files in the system's cache count in what a container uses, but give way
         limit = int((CGROUP / "memory.max").read_text())
         used = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
