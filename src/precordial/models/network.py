@@ -18,6 +18,7 @@ from precordial.ecg import SECONDS, InputSpec
 from precordial.errors import ModelError
 from precordial.models.inputs import Cropping, ExtraInputs
 from precordial.models.layers import Initialiser, mlp_head
+from precordial.models.rows import drawn
 
 HeadKind = Literal["own", "target", "target-authors"]
 Hidden = tuple[tuple[int, float], ...]
@@ -26,13 +27,26 @@ CROPS_AT_ONCE = 256  # measured on CPU: 2560 crops in one go take three times as
 TARGET_HIDDEN: Hidden = ((100, 0.3),)  # (width, dropout): the paper's head for fine-tuning
 
 
+def cut_pieces(x: Tensor, starts: Tensor, samples: int, rows: Tensor | None = None) -> Tensor:
+    """The piece of each recording that begins at its start; (n, leads, total) → (batch, leads, samples).
+
+    Args:
+        x: recordings.
+        starts: (batch,) first sample of each piece.
+        samples: length of the pieces.
+        rows: (batch,) the recordings from which they are cut; by default each in turn.
+    """
+    rows = torch.arange(len(x), device=x.device) if rows is None else rows
+    return x.unfold(2, samples, 1)[rows, :, starts.to(x.device)]
+
+
 @dataclass(frozen=True)
 class Crops:
     """Short pieces of a recording: one at random in training, the mean over several in evaluation.
 
     Attributes:
         samples: length of a piece.
-        count: pieces in evaluation, their starts equally spaced and truncated to whole samples; one alone is the middle.
+        count: pieces in evaluation, their starts equally spaced and cut to whole samples; one alone is the middle.
         shared: one start for the whole batch, as in the authors' code, instead of one for each ECG.
     """
 
@@ -50,20 +64,26 @@ class Crops:
             return [(total - self.samples) // 2]
         return [i * (total - self.samples) // (self.count - 1) for i in range(self.count)]
 
-    def draw(self, x: Tensor) -> Tensor:
-        """One piece of each ECG, every start equally likely; (batch, leads, total) → (batch, leads, samples).
+    def draw_starts(self, total: int, batch: int, generator: torch.Generator | None = None) -> Tensor:
+        """(batch,) first sample of one piece of each of `batch` recordings of `total` samples.
 
-        Draws from torch's global generator of the device of `x`.
+        Every start is equally likely. Drawn on the CPU, from torch's global generator unless another is given.
         """
-        batch, _, total = x.shape
         draws = 1 if self.shared else batch
-        start = torch.randint(total - self.samples + 1, (draws,), device=x.device).expand(batch)
-        each = torch.arange(batch, device=x.device)
-        return x.unfold(2, self.samples, 1)[each, :, start]
+        return torch.randint(total - self.samples + 1, (draws,), generator=generator).expand(batch)
 
-    def spread(self, x: Tensor) -> Tensor:
-        """All evaluation pieces, ECG by ECG; (batch, leads, total) → (batch · count, leads, samples)."""
-        pieces = [x[..., start : start + self.samples] for start in self.starts(x.shape[-1])]
+    def draw(self, x: Tensor) -> Tensor:
+        """One piece of each ECG, by `draw_starts`; (batch, leads, total) → (batch, leads, samples)."""
+        starts = drawn(len(x), lambda count: self.draw_starts(x.shape[-1], count))
+        return cut_pieces(x, starts, self.samples)
+
+    def spread(self, x: Tensor, starts: Sequence[int] | None = None) -> Tensor:
+        """All pieces that begin at `starts`, by default those of evaluation, ECG by ECG.
+
+        (batch, leads, total) → (batch · starts, leads, samples).
+        """
+        starts = self.starts(x.shape[-1]) if starts is None else starts
+        pieces = [x[..., start : start + self.samples] for start in starts]
         return torch.stack(pieces, dim=1).flatten(0, 1)
 
 
@@ -223,7 +243,8 @@ class Network(nn.Module):
 
         A model with `crops` reads one random crop of each ECG in training mode and gives the mean of the logits
         of ten in evaluation mode. The network's own mode decides, so that a body put to sleep by
-        ``network.body.eval()`` still reads random crops.
+        ``network.body.eval()`` still reads random crops. In training mode `x` may be cut already,
+        (batch, 8, crops.samples), as the loader does it.
 
         Args:
             x: prepared ECGs.
@@ -233,6 +254,8 @@ class Network(nn.Module):
             ModelError: `x` is not what `spec.prepare` gives, or `extra` is not what the model needs.
         """
         expected = (len(self.spec.leads), self.spec.model_samples)
+        if self.training and self.crops is not None and x.shape[1:] == (expected[0], self.crops.samples):
+            return self.logits(self.body(x), extra)
         if x.ndim != 3 or x.shape[1:] != expected:
             raise ModelError(
                 f"{self.name} reads batches of {expected[0]} leads × {expected[1]} samples, not {tuple(x.shape)}",
@@ -264,12 +287,24 @@ class Network(nn.Module):
         """Logits of each of the evaluation crops; (batch, 8, samples) → (batch, crops, outputs)."""
         if self.crops is None:
             raise ModelError(f"{self.name} reads whole recordings and has no crops")
-        pieces = torch.split(self.crops.spread(x), CROPS_AT_ONCE)
-        beside: Sequence[Tensor | None] = [None] * len(pieces)
+        return self.piece_logits(self.crop_features(x, self.crops.starts(x.shape[-1])), extra)
+
+    def crop_features(self, x: Tensor, starts: Sequence[int]) -> Tensor:
+        """What the body makes of the crops that begin at `starts`; (batch, 8, samples) → (batch, starts, features)."""
+        if self.crops is None:
+            raise ModelError(f"{self.name} reads whole recordings and has no crops")
+        pieces = torch.split(self.crops.spread(x, starts), CROPS_AT_ONCE)
+        return torch.cat([self.body(piece) for piece in pieces]).unflatten(0, (len(x), len(starts)))
+
+    def piece_logits(self, features: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Logits of each piece of each ECG, from the body's features; (batch, pieces, …) → (batch, pieces, outputs)."""
+        batch, pieces = features.shape[:2]
+        parts = torch.split(features.flatten(0, 1), CROPS_AT_ONCE)
+        beside: Sequence[Tensor | None] = [None] * len(parts)
         if extra is not None:
-            beside = torch.split(extra.repeat_interleave(self.crops.count, dim=0), CROPS_AT_ONCE)
-        logits = torch.cat([self.logits(self.body(piece), part) for piece, part in zip(pieces, beside, strict=True)])
-        return logits.view(len(x), self.crops.count, -1)
+            beside = torch.split(extra.repeat_interleave(pieces, dim=0), CROPS_AT_ONCE)
+        logits = [self.logits(part, some) for part, some in zip(parts, beside, strict=True)]
+        return torch.cat(logits).unflatten(0, (batch, pieces))
 
     def penalty(self) -> Tensor:
         """The L2 term of the loss: the sum of λ · Σw² over `l2`, a scalar; zero where there is none."""

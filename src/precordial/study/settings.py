@@ -16,7 +16,7 @@ from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
 from precordial.models import MODELS, VARIANTS, Cropping
 from precordial.training import Stage
-from precordial.training.run import ExtraInput
+from precordial.training.run import ClassWeights, ExtraInput
 from precordial.training.tracking import TrackerName
 
 
@@ -130,6 +130,14 @@ class TrainingSettings(Settings):
             Trainings in one precision are not continued or counted as done in the other.
         extra_inputs: what the head reads beside the ECG in trainings on the target; pre-trainings have the ECG alone.
         track: where metrics go beside metrics.jsonl.
+        best_by: "paper" (validation loss in pre-training, AUC on the target) or "loss": which epoch is the best.
+        patience: epochs without a better one after which a stage ends, for stages that say nothing of their own.
+        ema: decay of a running mean of the weights, such as 0.999; by default there is none.
+        clip_norm: longest gradient; by default gradients are not clipped.
+        class_weights: "balanced", or weights of the positive examples by outcome, such as `{ AMI = 10.0 }`.
+        label_smoothing: 0.1 makes 0.05 and 0.95 of no and yes.
+        save_every: seconds between saved states within an epoch; there is one at the end of each epoch, too. It does
+            not change results.
         models: stages per model, where they are not the paper's.
     """
 
@@ -141,6 +149,13 @@ class TrainingSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     extra_inputs: Tuple[ExtraInput] = ()
     track: Tuple[TrackerName] = ()
+    best_by: Literal["paper", "loss"] = "paper"
+    patience: int | None = Field(default=None, ge=1)
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+    class_weights: ClassWeights | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    save_every: float = Field(default=300.0, ge=0)
     models: dict[ModelName, StageLists] = Field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ import torch
 
 from precordial import __version__
 from precordial.files import write_atomic
+from precordial.training.distributed import processes
 from precordial.training.energy import EnergyMeter
 from precordial.training.run import TrainingRun
+from precordial.training.steps import Step
 
 PROVENANCE = "provenance.json"
 LIBRARIES = ("torch", "numpy", "scipy", "pydantic", "safetensors")
@@ -49,9 +52,15 @@ class Provenance:
         self._meter = EnergyMeter(_uuid(place))
         self._first: int | None = None
 
-    def tick(self) -> None:
-        """Call it at each step: counters of energy go round."""
-        self._meter.tick()
+    def watching(self, progress: Callable[[Step], None] | None) -> Callable[[Step], None]:
+        """`progress`, with a look at the counters of energy, which go round, at each step."""
+
+        def watch(step: Step) -> None:
+            self._meter.tick()
+            if progress:
+                progress(step)
+
+        return watch
 
     def save(self, epoch: int) -> None:
         """Write what is known after an epoch, counted from 1."""
@@ -98,6 +107,7 @@ def machine(place: torch.device) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "processes": processes(),
         "device": place.type,
     }
     if place.type == "cuda":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,15 +13,33 @@ from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
 from precordial.training.stages import Stage
 
+ClassWeights = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
+
 # Weight of each target in the loss, by task (section II.C of the paper).
 TASKS: dict[str, dict[str, float]] = {"age": {"age": 1.0}, "sex": {"sex": 1.0}, "age-sex": {"age": 0.045, "sex": 1.0}}
 ExtraInput = Literal["age", "sex"]
 
 # The fields of version 0.1.0, which are in every id.
 FIRST_FIELDS = frozenset(
-    "model rate role task fraction seed stages batch adam_epsilon schedule_per crop_per head age_bias precision cohort".split()
+    [
+        "model",
+        "rate",
+        "role",
+        "task",
+        "fraction",
+        "seed",
+        "stages",
+        "batch",
+        "adam_epsilon",
+        "schedule_per",
+        "crop_per",
+        "head",
+        "age_bias",
+        "precision",
+        "cohort",
+    ]
 )
-FIRST_STAGE_FIELDS = frozenset("epochs peak start end warmup decay_epochs batch trains awake".split())
+FIRST_STAGE_FIELDS = frozenset(["epochs", "peak", "start", "end", "warmup", "decay_epochs", "batch", "trains", "awake"])
 
 
 class TrainingRun(BaseModel):
@@ -49,6 +67,17 @@ class TrainingRun(BaseModel):
             float32.
         cropping: crops of a chosen length and number; by default the model's own way.
         extra_inputs: what the head reads beside the ECG.
+        cache_features: whether the head on a frozen body is trained on features that are computed once: "auto", where
+            the model draws no crops; True, also where it does, with starts on a grid; or False.
+        crop_grid: seconds between the starts of that grid.
+        best_by: which epoch's model is kept: by validation loss on the source and validation AUC on the target
+            ("paper"), or by "loss" on both.
+        ema: decay per step of a running mean of the weights, which is then what is validated, kept and used; None: no
+            mean. After n steps the decay is at most (1 + n) / (10 + n), so that a short training forgets its start.
+        clip_norm: longest gradient, as the norm over all parameters; a longer one is shortened to it.
+        class_weights: "balanced", or the weight of the positive examples of each outcome named, against 1 for the
+            negative ones; in the loss that is trained on, not in the validation loss.
+        label_smoothing: ε; yes and no are learned as 1 - ε / 2 and ε / 2. The validation loss knows nothing of it.
         cohort: digest of the cohort.
         parent: the pre-training that this run starts from; None when from scratch.
     """
@@ -73,6 +102,13 @@ class TrainingRun(BaseModel):
     precision: Precision = "fp32"
     cropping: Cropping | None = None
     extra_inputs: tuple[ExtraInput, ...] = ()
+    cache_features: bool | Literal["auto"] = "auto"
+    crop_grid: float = Field(default=0.25, gt=0)
+    best_by: Literal["paper", "loss"] = "paper"
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+    class_weights: ClassWeights | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     cohort: str = ""
     parent: TrainingRun | None = None
 
