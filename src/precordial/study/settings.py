@@ -14,10 +14,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
-from precordial.models import MODELS, VARIANTS, Cropping
-from precordial.training import Stage
-from precordial.training.run import ClassWeights, ExtraInput
-from precordial.training.tracking import TrackerName
+from precordial.models.cropping import Cropping
+from precordial.training.options import ClassWeights, ExtraInput, TrackerName
+from precordial.training.stages import Stage
+
+_PAPERS_MODELS = ("cnn-20k", "rn-900k", "rn-7m", "rn-33m")  # so that a cohort can be built without torch
 
 
 class Settings(BaseModel):
@@ -38,6 +39,10 @@ def _fraction(value: Any) -> str:
 
 
 def _model(value: Any) -> str:
+    if value in _PAPERS_MODELS:
+        return str(value)
+    from precordial.models import MODELS, VARIANTS
+
     known = [*MODELS, *VARIANTS]
     if value not in known:
         near = difflib.get_close_matches(str(value), known, 1, 0.0)
@@ -301,7 +306,12 @@ def _explain(
     # A discriminated union adds its tag to the location; only what is in the file belongs in the key.
     parts: list[str] = []
     place: Any = data
+    tagged = False
     for part in first["loc"]:
+        if not tagged and isinstance(place, dict) and part in (place.get("kind"), place.get("scheme")):
+            tagged = True  # a kind of cohort may be called as one of its keys: labels
+            continue
+        tagged = False
         try:
             place = place[part]
         except (KeyError, IndexError, TypeError):
@@ -320,6 +330,8 @@ def _explain(
         problem, remedy = "this key is missing", "add it"
     elif first["type"] == "too_short":
         problem, remedy = "this list is empty", "give at least one"
+    elif first["type"] == "string_type":
+        problem, remedy = "this must be a text", 'write it in quotes, such as "10"'
     elif first["type"] == "tuple_type":
         problem = "this must be a list"
     elif first["type"].startswith("union_tag"):

@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from precordial.errors import PrecordialError
+from precordial.training.options import TrackerName
 from precordial.training.run import TrainingRun
 
-TrackerName = Literal["tensorboard", "mlflow"]
 EXPERIMENT = "precordial"
 _RUN_TAG = "precordial.run"
 _LONGEST = 500  # characters of a value that every MLflow server takes
@@ -47,7 +47,10 @@ def open_trackers(
     Raises:
         PrecordialError: one of them is not installed, or cannot be reached. What is trained stays.
     """
-    makers: dict[TrackerName, Callable[[Path, TrainingRun, int], Tracker]] = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}
+    makers: dict[TrackerName, Callable[[Path, TrainingRun, int], Tracker]] = {
+        "tensorboard": TensorBoardTracker,
+        "mlflow": MlflowTracker,
+    }
     trackers: dict[str, Tracker] = {}
 
     def log(row: Mapping[str, Any]) -> None:
