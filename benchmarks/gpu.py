@@ -29,9 +29,9 @@ from precordial.archive.writer import ArchiveWriter
 from precordial.cohort import Cohort
 from precordial.ecg import EIGHT, Ecg
 from precordial.models import MODELS, load_model
-from precordial.training import Stage, TrainingRun, loop, train
+from precordial.training import Stage, TrainingRun, scoring, steps, train
 from precordial.training.examples import examples_of
-from precordial.training.loader import batches
+from precordial.training.loader import Batch, batches
 from precordial.training.precision import Precision
 from precordial.training.state import BEST, METRICS
 
@@ -72,8 +72,9 @@ class Waiting:
 
     def __init__(self) -> None:
         self.passes: list[float] = []
+        self._batches = batches
 
-    def __call__(self, *given: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def __call__(self, *given: Any) -> Iterator[Batch]:
         number = len(self.passes)
         self.passes.append(0.0)
         source = batches(*given)
@@ -129,10 +130,10 @@ def measure(
     if gpu:
         torch.cuda.reset_peak_memory_stats()
     waiting = Waiting()
-    vars(loop)["batches"] = waiting
+    vars(steps)["batches"] = vars(scoring)["batches"] = waiting
     train(run, cohort, archive, folder / run.id, device=place.type)
     memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if gpu else "–"
-    vars(loop)["batches"] = batches
+    vars(steps)["batches"] = vars(scoring)["batches"] = batches
     row = json.loads((folder / run.id / METRICS).read_text().splitlines()[1])
     training = examples_of(run, cohort.select(role="target", split="train"), archive)
     share = waiting.passes[2] * row["ecgs_per_second"] / len(training)  # after an epoch and its validation
@@ -140,11 +141,11 @@ def measure(
     network, _ = load_model(folder / run.id / BEST)
     network.to(place)
     part = examples_of(run, cohort.select(role="target", split="validation"), archive)
-    loop.forward(network, part, place)
+    scoring.forward(network, part, place)
     start = time.perf_counter()
-    loop.forward(network, training, place)
-    scoring = len(training) / (time.perf_counter() - start)
-    return f"| `{model}` | {precision} | {row['ecgs_per_second']:,.0f} | {share:.0%} | {scoring:,.0f} | {memory} |"
+    scoring.forward(network, training, place)
+    scored = len(training) / (time.perf_counter() - start)
+    return f"| `{model}` | {precision} | {row['ecgs_per_second']:,.0f} | {share:.0%} | {scored:,.0f} | {memory} |"
 
 
 if __name__ == "__main__":

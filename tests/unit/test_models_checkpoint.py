@@ -161,7 +161,7 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2, "version": "9.1.0", "colour": "red"}, r"made by a newer precordial \(9\.1\.0\); upgrade"),
+        ({"format": 3, "version": "9.1.0", "colour": "red"}, r"made by a newer precordial \(9\.1\.0\); upgrade"),
         ({"colour": "red"}, "the model card is wrong at 'colour': Extra inputs are not permitted"),
         ({"head": "own", "model": "rn-90k"}, "there is no model 'rn-90k'; did you mean rn-900k"),
         ({"model": "rn-7m"}, "its input, .* is not what rn-7m reads now"),

@@ -18,10 +18,10 @@ from precordial.errors import ModelError, PrecordialError
 from precordial.models import create_model, load_model, load_tensors
 from precordial.training import Stage, TrainingRun, train
 from precordial.training.loader import split_batches
-from precordial.training.loop import Step, derive_seed, set_stage
 from precordial.training.objectives import example_losses
 from precordial.training.precision import choose_precision
-from precordial.training.state import Progress, load_state, save_state
+from precordial.training.state import Learner, Progress, load_state, save_state
+from precordial.training.steps import Step, derive_seed, set_stage
 
 Made = tuple[Cohort, Archive]
 PARENT = TrainingRun(
@@ -278,10 +278,12 @@ def test_a_loaded_state_is_where_the_parameters_are(tmp_path: Path) -> None:
     optimiser = torch.optim.Adam(network.parameters(), fused=True)
     network(torch.zeros(2, 8, network.spec.model_samples)).sum().backward()
     optimiser.step()
-    save_state(tmp_path, network, optimiser, Progress(epoch=1))
+    save_state(tmp_path, Learner(network, optimiser, progress=Progress(epoch=1)))
     elsewhere = create_model("cnn-20k", rate=100).to("meta")
     other = torch.optim.Adam(elsewhere.parameters())
-    assert load_state(tmp_path, elsewhere, other).epoch == 1
+    learner = Learner(elsewhere, other)
+    load_state(tmp_path, learner)
+    assert learner.progress.epoch == 1
     states = [other.state[parameter] for parameter in elsewhere.parameters()]
     assert {value.device.type for state in states for value in state.values()} == {"meta"}
     assert all(set(state) == {"step", "exp_avg", "exp_avg_sq"} for state in states)

@@ -18,8 +18,8 @@ from precordial.evaluation import Predictions
 from precordial.models import load_model
 from precordial.training import Stage, TrainingRun, train
 from precordial.training.examples import check_examples, examples_of
-from precordial.training.loop import validate
 from precordial.training.objectives import example_losses, outcome_losses
+from precordial.training.scoring import validate
 
 Made = tuple[Cohort, Archive]
 ODD = 'statement: NST_, "x" / ä'
@@ -116,7 +116,8 @@ def test_an_outcome_of_one_value_is_said_and_left_out(small_cohort: Callable[...
 def test_validation_measures_the_known(small_cohort: Callable[..., Made]) -> None:
     """Each outcome by itself, on the ECGs of which it is known."""
     from precordial.evaluation import auc
-    from precordial.training.loop import build_network, forward
+    from precordial.training.loop import build_network
+    from precordial.training.scoring import forward
 
     cohort, archive = small_cohort(target=100)
     second = cohort.sex.copy()

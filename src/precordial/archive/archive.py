@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xxhash import xxh3_64_intdigest
 
-from precordial.archive.codecs import CODECS
 from precordial.archive.layout import (
     ROW,
     SEPARATOR,
     TEXTS,
     Rows,
     damaged,
-    map_bytes,
     read_manifest,
-    shard_path,
     unpack_text,
 )
 from precordial.archive.log import read_log
+from precordial.archive.signals import Signals
 from precordial.ecg import Ecg, Flag, Sex
 from precordial.errors import ArchiveError
 
@@ -41,7 +38,7 @@ class Archive:
     """An archive opened for reading.
 
     Everything stays on disk and is memory-mapped; the archive may grow meanwhile, but this object shows it as
-    it was when opened. Whatever is read is compared with its digest.
+    it was when opened. Whatever is read is compared with its digest, by `read_again` once.
 
     Args:
         path: folder made by `precordial.ingest`.
@@ -111,10 +108,8 @@ class Archive:
         return order[at].astype(np.int64), good & (ordered[at] == digests)
 
     @cached_property
-    def _shards(self) -> list[NDArray[np.uint8]]:
-        """The bytes of each shard."""
-        shards = -(-len(self) // self.manifest.shard)
-        return [map_bytes(shard_path(self.path, shard, self.manifest.codec)) for shard in range(shards)]
+    def _signals(self) -> Signals:
+        return Signals(self.path, self.manifest, self.index)
 
     def units(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
         """Stored integers of some ECGs, (n, 8, samples) int16; times `millivolts_per_unit` they are mV.
@@ -124,23 +119,29 @@ class Archive:
         """
         rows = np.asarray(rows)
         out = np.empty((len(rows), *self.manifest.shape), np.int16)
-        index, size, decode = self.index, self.manifest.shard, CODECS[self.manifest.codec].decode
-        shards, digest = self._shards, xxh3_64_intdigest
-        starts, digests = index["signal_at"][rows], index["waveform"][rows].tolist()
-        ends = (starts + index["signal_length"][rows]).tolist()
-        flat = out.view(np.uint8).reshape(len(rows), self.manifest.ecg_bytes)
-        for to, row, start, end, wanted in zip(flat, rows.tolist(), starts.tolist(), ends, digests, strict=True):
-            try:
-                decode(shards[row // size][start:end], to)
-                good = digest(to.data) == wanted
-            except ValueError:
-                good = False
-            if not good:
-                raise damaged(
-                    shard_path(self.path, row // size, self.manifest.codec),
-                    f"the samples of ECG {self.ids[row]} do not match their digest",
-                )
+        self._signals.read(rows, out)
         return out
+
+    def read_again(
+        self,
+        rows: NDArray[np.integer[Any]],
+        out: NDArray[np.int16],
+        starts: NDArray[np.integer[Any]] | None = None,
+    ) -> None:
+        """Stored integers, as `units`, for who reads the same ECGs again and again: into memory that is there already.
+
+        An ECG, also one of which a piece is read, is compared with its digest, whole, where this object has not done
+        so before. What damages the file afterwards is not seen.
+
+        Args:
+            rows: (n,) rows, in any order, also repeated.
+            out: (n, 8, samples) to read into; its last axis is the length of the pieces.
+            starts: (n,) first sample of each piece; by default 0.
+
+        Raises:
+            ArchiveError: the samples of one are damaged.
+        """
+        self._signals.read(rows, out, starts, every_time=False)
 
     def millivolts_per_unit(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """(n,) float32: what one stored unit of each ECG is in mV."""

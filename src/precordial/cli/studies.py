@@ -120,11 +120,12 @@ def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
 
 @app.command()
 def models() -> None:
-    """Print the models with their sizes beside the paper's Table II."""
-    from precordial.models import model_table
+    """Print the models with their sizes beside the paper's Table II, and variants of them."""
+    from precordial.models import VARIANTS, model_table
     from precordial.report import table_two
 
     print(table_two(model_table()).text())
+    print(table_two(model_table(names=VARIANTS), "Variants, not in the paper").text())
 
 
 @study_app.command("plan")
@@ -154,10 +155,13 @@ def study_run(study: StudyFile, changes: Changes = None) -> None:
     """Do what the study still needs, and print its tables. A second call goes on where the first ended."""
     from precordial.progress import ConsoleWatcher
     from precordial.study import load_study, run_study
+    from precordial.training.distributed import is_first
 
     settings = load_study(study, changes or ())
     with ConsoleWatcher() as watcher:
         outcome = run_study(settings, watcher)
+    if not is_first():  # of several processes, the first one writes and prints
+        return
     page = finish_report(settings, outcome.cohort, outcome.rows, _again(study, changes), flow=True)
     print(f"tables and flow chart in {page.parent}, every number in {settings.folder / 'results.csv'}")
     print(f"report: {page}")

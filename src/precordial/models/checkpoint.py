@@ -23,11 +23,12 @@ from precordial import __version__
 from precordial.ecg import InputSpec
 from precordial.errors import ModelError
 from precordial.files import replacing, write_atomic
+from precordial.models.cropping import Cropping
 from precordial.models.network import HeadKind, Network
 from precordial.models.registry import create_model
 from precordial.processes import ctrl_c_later
 
-CARD_FORMAT = 1
+CARD_FORMAT = 2  # 1 had neither cropping nor extra inputs, and is read
 _AGAIN = "restore it from a copy, or train that run again"
 
 
@@ -36,11 +37,13 @@ class ModelCard(BaseModel):
 
     Attributes:
         format: version of this card; a newer one than `CARD_FORMAT` is refused.
-        model: name, as in `MODELS`.
+        model: name, as in `MODELS` or `VARIANTS`.
         rate: Hz of the ECGs it reads.
         outputs: number of outputs.
         head: which head it has, see `Architecture.head`.
         spec: how ECGs become its input.
+        cropping: how they are cut, where it is not the model's own way.
+        extra_inputs: what it needs beside the ECG, in order.
         targets: what each output predicts, in order.
         settings: how it was trained.
         lineage: ids of the runs it comes from, parents first.
@@ -55,6 +58,8 @@ class ModelCard(BaseModel):
     outputs: int
     head: HeadKind
     spec: InputSpec
+    cropping: Cropping | None = None
+    extra_inputs: tuple[str, ...] = ()
     targets: tuple[str, ...]
     settings: dict[str, JsonValue] = {}
     lineage: tuple[str, ...] = ()
@@ -85,6 +90,8 @@ def make_card(
         outputs=network.outputs,
         head=network.head_kind,
         spec=network.spec,
+        cropping=network.cropping,
+        extra_inputs=network.extra_inputs,
         targets=targets,
         settings=dict(settings or {}),
         lineage=lineage,
@@ -98,8 +105,9 @@ def save_model(path: str | Path, network: Network, card: ModelCard) -> None:
         ModelError: the card describes another network.
     """
     path = Path(path)
-    described = (card.model, card.rate, card.outputs, card.head, card.spec)
-    if described != (network.name, network.rate, network.outputs, network.head_kind, network.spec):
+    described = (card.model, card.rate, card.outputs, card.head, card.spec, card.cropping, card.extra_inputs)
+    known = (network.name, network.rate, network.outputs, network.head_kind, network.spec)
+    if described != (*known, network.cropping, network.extra_inputs):
         raise ModelError("this card describes another network", file=path, remedy="make it with make_card")
     save_tensors(path, network.state_dict(), {"card": card.model_dump_json()})
     write_atomic(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
@@ -119,9 +127,9 @@ def load_model(path: str | Path) -> tuple[Network, ModelCard]:
     card = _read_card(path, metadata["card"])
     try:
         with torch.device("meta"):  # shapes only; the weights come from the file
-            network = create_model(card.model, card.outputs, card.rate)
+            network = create_model(card.model, card.outputs, card.rate, card.cropping, card.extra_inputs)
             if card.head != "own":
-                network.replace_head(card.head, card.outputs)
+                network.replace_head(card.head, card.outputs, card.extra_inputs)
     except ModelError as error:
         raise ModelError(error.problem, file=path, remedy=error.remedy) from None
     if network.spec != card.spec:

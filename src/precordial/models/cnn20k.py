@@ -20,8 +20,9 @@ from precordial.models.network import Architecture
 from precordial.models.reference import keras_name
 
 HIDDEN = ((10, 0.4), (100, 0.3))  # (width, dropout) of the head's dense layers
-FEATURES = 22 * 8  # 5000 samples, pooled by 15 twice; 8 filters
 POOL = 15
+STEP = POOL * POOL
+FEATURES = 5000 // STEP * 8  # 22 steps, 8 filters
 
 
 def pooled_convolution(x: Tensor, conv: SameConv1d) -> Tensor:
@@ -67,9 +68,9 @@ class Cnn20kBody(nn.Module):
         return features
 
 
-def own_head(outputs: int) -> nn.Module:
+def own_head(features: int, outputs: int) -> nn.Module:
     """Dense 10, dense 100, outputs."""
-    return mlp_head(FEATURES, HIDDEN, outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
+    return mlp_head(features, HIDDEN, outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
 
 
 CNN_20K = Architecture(
@@ -86,6 +87,7 @@ CNN_20K = Architecture(
     reference_name=keras_name,
     model_rate=500,
     model_samples=5000,
+    step=STEP,
     l2={"body.conv2.weight": 0.01, "head.out.weight": 0.01},
     authors_hidden=HIDDEN,
     authors_head_l2=0.01,

@@ -25,7 +25,8 @@ from precordial.models.ribeiro import KERNEL, Stem
 DROPOUT = 0.5
 # (filters, stride) of each unit: 4096 samples become 2048, 2048, 1024, 512, 512, 256, 128, 128, 64, 32, 32, 16.
 UNITS = tuple((filters, stride) for filters in (64, 128, 256, 512) for stride in (2, 1, 2))
-FEATURES = 16 * 512
+STEP = 256
+FEATURES = 4096 // STEP * 512
 
 
 class SqueezeExcite(nn.Module):
@@ -77,9 +78,9 @@ def body(spec: InputSpec) -> nn.Module:
     return nn.Sequential(layers)
 
 
-def own_head(outputs: int) -> nn.Module:
+def own_head(features: int, outputs: int) -> nn.Module:
     """The outputs, straight from the features."""
-    return mlp_head(FEATURES, (), outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
+    return mlp_head(features, (), outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
 
 
 RN_33M = Architecture(
@@ -96,6 +97,7 @@ RN_33M = Architecture(
     reference_name=keras_name,
     model_rate=400,
     model_samples=4096,
+    step=STEP,
     # The convolutions of the units only: neither the stem's nor the shortcuts'.
     l2={f"body.block{n}.{conv}.weight": 0.001 for n in range(1, 13) for conv in ("conv1", "conv2")}
     | {"head.out.weight": 0.01},

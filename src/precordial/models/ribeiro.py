@@ -20,7 +20,8 @@ from precordial.models.reference import keras_name
 KERNEL = 17
 DROPOUT = 0.8
 SHRINK = 4  # each unit leaves a quarter of the samples
-FEATURES = 16 * 320  # 4096 samples through four units; 320 filters
+STEP = SHRINK**4
+FEATURES = 4096 // STEP * 320  # 16 steps, 320 filters
 
 
 class Stem(nn.Module):
@@ -84,9 +85,9 @@ class RibeiroBody(nn.Module):
         return features
 
 
-def own_head(outputs: int) -> nn.Module:
+def own_head(features: int, outputs: int) -> nn.Module:
     """The outputs, straight from the features."""
-    return mlp_head(FEATURES, (), outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
+    return mlp_head(features, (), outputs, hidden_init=glorot_uniform_, output_init=he_normal_)
 
 
 RN_7M = Architecture(
@@ -103,6 +104,7 @@ RN_7M = Architecture(
     reference_name=keras_name,
     model_rate=400,
     model_samples=4096,
+    step=STEP,
     l2={"head.out.weight": 0.01},
     authors_head_l2=0.01,
 )

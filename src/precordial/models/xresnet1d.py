@@ -7,11 +7,14 @@ instead of 10, so that everything behind it sees the same 125 steps of 20 ms; 88
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from precordial.ecg import InputSpec
+from precordial.models.gustafsson import SqueezeExcite
 from precordial.models.layers import TimeFirst, TimeFirstConv1d, TimeFirstNorm, dense, kaiming_normal_
 from precordial.models.network import Architecture
 
@@ -35,7 +38,7 @@ def conv_norm(
 class Bottleneck(nn.Module):
     """(batch, time, inputs) → (batch, ceil(time / stride), 256): convolutions 1, 5, 1 beside a shortcut."""
 
-    def __init__(self, inputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, stride: int, *, squeeze_excite: bool = False) -> None:
         super().__init__()
         last = conv_norm(INNER, OUTER, 1)
         nn.init.zeros_(last.get_parameter("1.weight"))  # every block starts as its shortcut
@@ -44,6 +47,8 @@ class Bottleneck(nn.Module):
             conv_norm(INNER, INNER, 5, stride=stride, padding=2).append(nn.ReLU()),
             last,
         )
+        if squeeze_excite:
+            self.convs.append(TimeFirst(SqueezeExcite(OUTER)))
         shortcut: list[nn.Module] = []
         if stride > 1:
             shortcut.append(TimeFirst(nn.AvgPool1d(stride, ceil_mode=True)))
@@ -56,16 +61,16 @@ class Bottleneck(nn.Module):
         return torch.relu(self.convs(x) + self.shortcut(x))
 
 
-def stage(inputs: int, blocks: int, stride: int) -> nn.Sequential:
+def stage(inputs: int, blocks: int, stride: int, *, squeeze_excite: bool = False) -> nn.Sequential:
     """`blocks` bottlenecks, the first of which takes the stride and the change of width."""
-    rest = (Bottleneck(OUTER, 1) for _ in range(blocks - 1))
-    return nn.Sequential(Bottleneck(inputs, stride), *rest)
+    make = partial(Bottleneck, squeeze_excite=squeeze_excite)
+    return nn.Sequential(make(inputs, stride), *(make(OUTER, 1) for _ in range(blocks - 1)))
 
 
 class XResNet1dBody(nn.Module):
     """One crop of each ECG, (batch, 8, samples), → (batch, 512): the maxima, then the means over time."""
 
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, spec: InputSpec, *, squeeze_excite: bool = False) -> None:
         super().__init__()
         kernel, step, padding = (25, 10, 10) if spec.model_rate == 500 else (5, 2, 2)
         self.stem = nn.Sequential(
@@ -75,7 +80,8 @@ class XResNet1dBody(nn.Module):
             TimeFirst(nn.MaxPool1d(3, stride=2, padding=1)),
         )
         first, *others = BLOCKS
-        self.stages = nn.Sequential(stage(64, first, 1), *(stage(OUTER, blocks, 2) for blocks in others))
+        make = partial(stage, squeeze_excite=squeeze_excite)
+        self.stages = nn.Sequential(make(64, first, 1), *(make(OUTER, blocks, 2) for blocks in others))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of crops."""
@@ -83,11 +89,11 @@ class XResNet1dBody(nn.Module):
         return torch.cat([x.amax(dim=1), x.mean(dim=1)], dim=1)
 
 
-def own_head(outputs: int) -> nn.Module:
+def own_head(features: int, outputs: int) -> nn.Module:
     """Batch norm, dropout 0.5, outputs."""
     return nn.Sequential(
         OrderedDict(
-            norm=nn.BatchNorm1d(FEATURES), dropout=nn.Dropout(0.5), out=dense(FEATURES, outputs, kaiming_normal_)
+            norm=nn.BatchNorm1d(features), dropout=nn.Dropout(0.5), out=dense(features, outputs, kaiming_normal_)
         )
     )
 
@@ -123,4 +129,13 @@ RN_900K = Architecture(
     new_head_init=(kaiming_normal_, kaiming_normal_),
     reference_name=reference_name,
     crop_seconds=2.5,
+)
+# The paper's discussion proposes it: the squeeze-and-excite of rn-33m in each block of rn-900k, before the sum.
+RN_900K_SE = replace(
+    RN_900K,
+    name="rn-900k-se",
+    paper_name="RN-900k with SE",
+    source="a cross of Mehari and Strodthoff 2022 with Hu et al. 2018, doi:10.48550/arXiv.1709.01507",
+    paper_parameters=0,
+    body=partial(XResNet1dBody, squeeze_excite=True),
 )

@@ -15,6 +15,8 @@ from precordial.study.plan import Plan, make_plan
 from precordial.study.results import collect_results
 from precordial.study.settings import Study
 from precordial.training import TrainingRun, train
+from precordial.training.distributed import first_does, first_says, is_first, joined
+from precordial.training.loop import find_device
 from precordial.training.state import BEST, DONE, remove_state
 from precordial.watcher import Watcher
 
@@ -39,12 +41,16 @@ class StudyOutcome:
 def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
     """Do what a study still needs: ingest, cohort, guard, trainings, results.
 
-    What is finished is not done again; an interrupted training goes on after its last epoch. The leakage guard
-    runs each time, before any training.
+    What is finished is not done again; an interrupted training goes on where it was saved. The leakage guard runs
+    each time, before any training. Where torchrun has started several processes, the first does everything but the
+    trainings, which all do together.
 
     Args:
         study: from `load_study`.
-        watcher: is told what happens.
+        watcher: is told what happens; of several processes, only the first one's.
+
+    Returns:
+        What came of it; in all processes but the first without results.
 
     Raises:
         PrecordialError: a fault in the settings or the data, or a leak; what was finished stays.
@@ -52,25 +58,41 @@ def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
     watcher = watcher or Watcher()
     if not study.grid:
         raise SettingsError("the study has nothing to train", key="grid", remedy="add a [[grid]] with models")
-    lock = hold_folder(study.folder, "running this study")
-    try:
-        archive = ecg_source(study, watcher)
-        if not isinstance(archive, Archive):
-            raise SettingsError(
-                "the ECGs are a table, and trainings need their signals",
-                key="cohort.ecgs",
-                remedy="take the key away and name the archive or its sources under [archive]",
-            )
-        cohort = checked_cohort(study, archive, watcher)
-        plan = make_plan(study, cohort.digest, cohort.outcomes)
-        for number, run in enumerate(plan.runs, start=1):
-            train_run(study, run, cohort, archive, watcher, number, len(plan.runs))
-        watcher.note("results: bootstrap intervals")
-        results = collect_results(study, cohort, plan)
-        write_results(study.folder / "results.csv", results)
-        return StudyOutcome(cohort, plan, results, study.folder)
-    finally:
-        lock.close()
+    with joined(find_device(study.training.device)):
+        if not is_first():
+            watcher = Watcher()
+        lock = first_does(lambda: hold_folder(study.folder, "running this study"))
+        try:
+            made = first_does(lambda: _prepare(study, watcher))
+            # The others read what the first has made.
+            archive, cohort = made or (Archive(study.archive_path), Cohort.load(study.folder / "cohort"))
+            plan = make_plan(study, cohort.digest, cohort.outcomes)
+            for number, run in enumerate(plan.runs, start=1):
+                train_run(study, run, cohort, archive, watcher, number, len(plan.runs))
+            results = first_does(lambda: _results(study, cohort, plan, watcher))
+            return StudyOutcome(cohort, plan, results or [], study.folder)
+        finally:
+            if lock:
+                lock.close()
+
+
+def _prepare(study: Study, watcher: Watcher) -> tuple[Archive, Cohort]:
+    """The archive and the cohort that the study trains on."""
+    archive = ecg_source(study, watcher)
+    if not isinstance(archive, Archive):
+        raise SettingsError(
+            "the ECGs are a table, and trainings need their signals",
+            key="cohort.ecgs",
+            remedy="take the key away and name the archive or its sources under [archive]",
+        )
+    return archive, checked_cohort(study, archive, watcher)
+
+
+def _results(study: Study, cohort: Cohort, plan: Plan, watcher: Watcher) -> list[Row]:
+    watcher.note("results: bootstrap intervals")
+    results = collect_results(study, cohort, plan)
+    write_results(study.folder / "results.csv", results)
+    return results
 
 
 def run_folder(study: Study, run: TrainingRun) -> Path:
@@ -83,11 +105,23 @@ def train_run(
 ) -> None:
     """Train one run of a study if it is not finished."""
     folder = run_folder(study, run)
-    if (folder / DONE).exists():
-        remove_state(folder)
+    if first_says((folder / DONE).exists()):
+        if is_first():
+            remove_state(folder)
         return
     watcher.run_begins(number, total, run)
     parent = run_folder(study, run.parent) / BEST if run.parent else None
-    device = study.training.device
-    train(run, cohort, archive, folder, parent=parent, device=device, progress=watcher.step, note=watcher.note)
+    settings = study.training
+    train(
+        run,
+        cohort,
+        archive,
+        folder,
+        parent=parent,
+        device=settings.device,
+        save_every=settings.save_every,
+        progress=watcher.step,
+        note=watcher.note,
+        track=settings.track,
+    )
     watcher.run_ends(run)

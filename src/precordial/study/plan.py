@@ -43,9 +43,14 @@ def make_plan(study: Study, cohort_digest: str = "", outcomes: tuple[str, ...] |
             they stand there.
 
     Raises:
-        SettingsError: a grid asks for an outcome that the cohort does not have.
+        SettingsError: a grid asks for an outcome that the cohort does not have, or class weights name one.
     """
     known = _outcomes(study.cohort) if outcomes is None else outcomes
+    weights = study.training.class_weights
+    if outcomes is not None and isinstance(weights, dict):
+        for name in weights:
+            if name != "sex" and name not in outcomes:
+                raise _no_outcome(name, known, "training.class_weights")
     chosen = [
         _chosen(grid, known, f"grid.{number}.outcomes", built=outcomes is not None)
         for number, grid in enumerate(study.grid)
@@ -79,11 +84,14 @@ def _chosen(grid: GridSettings, known: tuple[str, ...], key: str, *, built: bool
         if not found and not built:  # a pattern of the settings that the cohort will resolve may hold it
             found = {wanted for pattern in known if fnmatchcase(wanted, pattern)}
         if not found:
-            near = difflib.get_close_matches(wanted, known, 1, 0.0)
-            remedy = f"the nearest is '{near[0]}'"
-            raise SettingsError(f"there is no outcome '{wanted}' in the cohort", key=key, remedy=remedy)
+            raise _no_outcome(wanted, known, key)
         chosen |= found
     return (*(name for name in known if name in chosen), *sorted(chosen - set(known)))
+
+
+def _no_outcome(wanted: str, known: tuple[str, ...], key: str) -> SettingsError:
+    near = difflib.get_close_matches(wanted, known, 1, 0.0)
+    return SettingsError(f"there is no outcome '{wanted}' in the cohort", key=key, remedy=f"the nearest is '{near[0]}'")
 
 
 def _expand(
@@ -135,8 +143,8 @@ def _own_stages(study: Study, model: str, which: Literal["source", "scratch", "t
 
 def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) -> TrainingRun:
     training, own = study.training, study.training.models.get(model)
-    authors = study.rules == "authors-code" and model == "rn-900k"
-    return TrainingRun.model_validate(
+    authors = study.rules == "authors-code" and model.startswith("rn-900k")
+    run = TrainingRun.model_validate(
         {
             "model": model,
             "rate": study.archive.rate,
@@ -147,7 +155,18 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
             "crop_per": training.crop_per or ("batch" if authors else "ecg"),
             "age_bias": training.age_bias if changes["role"] == "source" else "zero",
             "precision": choose_precision(training.precision, training.device),
+            "cropping": own and own.crops,
+            "extra_inputs": training.extra_inputs if changes["role"] == "target" else (),
+            "best_by": training.best_by,
+            "ema": training.ema,
+            "clip_norm": training.clip_norm,
+            "label_smoothing": training.label_smoothing,
             "cohort": cohort,
             **changes,
         }
     )
+    weights = training.class_weights
+    if isinstance(weights, dict):  # those of other outcomes are not this run's
+        weights = {name: weight for name, weight in weights.items() if name in run.targets} or None
+    stages = [stage.model_copy(update={"patience": stage.patience or training.patience}) for stage in run.stages]
+    return run.model_copy(update={"class_weights": weights, "stages": tuple(stages)})

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "RECIPES": "recipes",
     "TASKS": "run",
+    "Augment": "options",
     "Stage": "stages",
-    "Step": "loop",
+    "Step": "steps",
     "TrainingRun": "run",
-    "derive_seed": "loop",
+    "derive_seed": "steps",
     "scratch_stages": "recipes",
     "source_stages": "recipes",
     "target_stages": "recipes",
@@ -22,6 +23,7 @@ _HOME = {
 __all__ = [
     "RECIPES",
     "TASKS",
+    "Augment",
     "Stage",
     "Step",
     "TrainingRun",
@@ -33,10 +35,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from precordial.training.loop import Step, derive_seed, train
+    from precordial.training.loop import train
+    from precordial.training.options import Augment
     from precordial.training.recipes import RECIPES, scratch_stages, source_stages, target_stages
     from precordial.training.run import TASKS, TrainingRun
     from precordial.training.stages import Stage
+    from precordial.training.steps import Step, derive_seed
 
 
 def __getattr__(name: str) -> Any:

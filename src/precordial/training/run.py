@@ -8,12 +8,36 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from precordial.models.cropping import Cropping
+from precordial.training.options import ClassWeights, ExtraInput
 from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
 from precordial.training.stages import Stage
 
 # Weight of each target in the loss, by task (section II.C of the paper).
 TASKS: dict[str, dict[str, float]] = {"age": {"age": 1.0}, "sex": {"sex": 1.0}, "age-sex": {"age": 0.045, "sex": 1.0}}
+
+# The fields of version 0.1.0, which are in every id.
+FIRST_FIELDS = frozenset(
+    [
+        "model",
+        "rate",
+        "role",
+        "task",
+        "fraction",
+        "seed",
+        "stages",
+        "batch",
+        "adam_epsilon",
+        "schedule_per",
+        "crop_per",
+        "head",
+        "age_bias",
+        "precision",
+        "cohort",
+    ]
+)
+FIRST_STAGE_FIELDS = frozenset(["epochs", "peak", "start", "end", "warmup", "decay_epochs", "batch", "trains", "awake"])
 
 
 class TrainingRun(BaseModel):
@@ -39,6 +63,19 @@ class TrainingRun(BaseModel):
             without which a short training spends its epochs on finding the mean age.
         precision: "fp32", or "bf16": forward and backward passes multiply in bfloat16. Predictions are always made in
             float32.
+        cropping: crops of a chosen length and number; by default the model's own way.
+        extra_inputs: what the head reads beside the ECG.
+        cache_features: whether the head on a frozen body is trained on features that are computed once: "auto", where
+            the model draws no crops; True, also where it does, with starts on a grid; or False.
+        crop_grid: seconds between the starts of that grid.
+        best_by: which epoch's model is kept: by validation loss on the source and validation AUC on the target
+            ("paper"), or by "loss" on both.
+        ema: decay per step of a running mean of the weights, which is then what is validated, kept and used; None: no
+            mean. After n steps the decay is at most (1 + n) / (10 + n), so that a short training forgets its start.
+        clip_norm: longest gradient, as the norm over all parameters; a longer one is shortened to it.
+        class_weights: "balanced", or the weight of the positive examples of each outcome named, against 1 for the
+            negative ones; in the loss that is trained on, not in the validation loss.
+        label_smoothing: ε; yes and no are learned as 1 - ε / 2 and ε / 2. The validation loss knows nothing of it.
         cohort: digest of the cohort.
         parent: the pre-training that this run starts from; None when from scratch.
     """
@@ -61,6 +98,15 @@ class TrainingRun(BaseModel):
     head: Literal["own", "target", "target-authors"] = "own"
     age_bias: Literal["zero", "median"] = "zero"
     precision: Precision = "fp32"
+    cropping: Cropping | None = None
+    extra_inputs: tuple[ExtraInput, ...] = ()
+    cache_features: bool | Literal["auto"] = "auto"
+    crop_grid: float = Field(default=0.25, gt=0)
+    best_by: Literal["paper", "loss"] = "paper"
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+    class_weights: ClassWeights | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     cohort: str = ""
     parent: TrainingRun | None = None
 
@@ -68,20 +114,38 @@ class TrainingRun(BaseModel):
     def _each_once(self) -> Self:
         if len(set(self.outcomes)) != len(self.outcomes):
             raise ValueError("an outcome is named twice")
+        if len(set(self.extra_inputs)) != len(self.extra_inputs):
+            raise ValueError("an extra input is named twice")
+        return self
+
+    @model_validator(mode="after")
+    def _no_leak(self) -> Self:
+        told = [name for name in self.extra_inputs if name in self.targets]
+        if told:
+            raise ValueError(f"{told[0]} is to be predicted, and cannot be an extra input")
+        return self
+
+    @model_validator(mode="after")
+    def _as_its_parent(self) -> Self:
+        if self.parent and (self.parent.model, self.parent.cropping) != (self.model, self.cropping):
+            raise ValueError("a run has the model and the crops of the one that it starts from")
         return self
 
     @property
     def id(self) -> str:
-        """Digest of the whole description, ancestors included: 12 hex digits."""
+        """Digest of the whole description, ancestors included: 12 hex digits.
+
+        A setting that is new in a version changes no id as long as it is not used.
+        """
         text = json.dumps(self._identity(), sort_keys=True)
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
-        """The description as plain values. What came later and says nothing here is left out: ids stay as they were."""
-        values = self.model_dump(mode="json", exclude={"parent"})
-        for name in ("outcomes", "fold"):
-            if getattr(self, name) == type(self).model_fields[name].default:
-                del values[name]
+        """The description as plain values. What came later and is at its default is left out: ids stay as they were."""
+        values = self.model_dump(mode="json", include=_spoken(self, FIRST_FIELDS))
+        values["stages"] = [
+            stage.model_dump(mode="json", include=_spoken(stage, FIRST_STAGE_FIELDS)) for stage in self.stages
+        ]
         return values | {"parent": self.parent and self.parent._identity()}
 
     @property
@@ -134,3 +198,14 @@ class TrainingRun(BaseModel):
         }[self.kind]
         fold = f", fold {self.fold}" if self.fold is not None else ""
         return f"{self.model}, {what}, seed {self.seed}{fold}"
+
+
+def _spoken(settings: BaseModel, first: frozenset[str]) -> set[str]:
+    """Fields that were always in the id, and those that are not at their default; the parent has its own."""
+    fields = type(settings).model_fields
+    changed = {
+        name
+        for name, field in fields.items()
+        if getattr(settings, name) != field.get_default(call_default_factory=True)
+    }
+    return (changed | first) - {"parent"}

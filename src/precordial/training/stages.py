@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from precordial.training.options import Augment
+
 
 class Stage(BaseModel):
     """Some epochs under one schedule.
@@ -27,6 +29,9 @@ class Stage(BaseModel):
         awake: layers of a frozen body that are not asleep. None by default: neither weights nor batch-norm
             statistics nor dropout of the body move. The authors' code leaves "dropout" (Keras) or "norm" (PyTorch)
             awake.
+        augment: how its ECGs are changed in training; by default not at all.
+        patience: the stage ends after so many epochs without a better one, and the next begins, if there is one. By
+            default it goes through all of its epochs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -40,6 +45,8 @@ class Stage(BaseModel):
     batch: int | None = Field(default=None, ge=2)
     trains: Literal["all", "head"] = "all"
     awake: tuple[Literal["dropout", "norm"], ...] = ()
+    augment: Augment | None = None
+    patience: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -74,3 +81,23 @@ def locate(stages: tuple[Stage, ...], epoch: int) -> tuple[int, int]:
             return number, epoch
         epoch -= stage.epochs
     raise ValueError("past the last stage")
+
+
+def next_epoch(stages: tuple[Stage, ...], epoch: int, best_epoch: int) -> int:
+    """The epoch after `epoch`, both counted over all stages from 0: the first of the next stage where patience is over.
+
+    Epochs keep their numbers: what an early end leaves out is skipped in the count.
+
+    Args:
+        stages: of the training.
+        epoch: the one that is finished.
+        best_epoch: number of the best one so far, counted from 1; 0 for none.
+
+    >>> stages = (Stage(epochs=30, peak=1e-3, patience=3), Stage(epochs=10, peak=1e-4))
+    >>> next_epoch(stages, epoch=6, best_epoch=5), next_epoch(stages, epoch=7, best_epoch=5)
+    (7, 30)
+    """
+    number, within = locate(stages, epoch)
+    first, stage = epoch - within, stages[number]
+    waited = epoch + 1 - max(first, best_epoch)
+    return first + stage.epochs if stage.patience is not None and waited >= stage.patience else epoch + 1
