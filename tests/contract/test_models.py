@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from precordial.models import MODELS, RATES, Network, create_model, load_model, make_card, save_model
+from precordial.models import MODELS, RATES, VARIANTS, Network, create_model, load_model, make_card, save_model
 from precordial.training import RECIPES
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[*MODELS, *VARIANTS])
 def model(request: pytest.FixtureRequest) -> Network:
     """With two outputs, and every parameter moved off its start, which may be zero."""
     torch.manual_seed(0)
@@ -98,4 +98,4 @@ def test_archive_ecgs_of_either_rate_are_read(model: Network, rate: int) -> None
 
 def test_every_model_has_its_recipe() -> None:
     """A model that studies may name needs the paper's schedules (see CONTRIBUTING.md)."""
-    assert RECIPES.keys() == MODELS.keys()
+    assert RECIPES.keys() == MODELS.keys() | VARIANTS.keys()

@@ -120,11 +120,12 @@ def cohort_verify(study: StudyFile, changes: Changes = None) -> None:
 
 @app.command()
 def models() -> None:
-    """Print the models with their sizes beside the paper's Table II."""
-    from precordial.models import model_table
+    """Print the models with their sizes beside the paper's Table II, and variants of them."""
+    from precordial.models import VARIANTS, model_table
     from precordial.report import table_two
 
     print(table_two(model_table()).text())
+    print(table_two(model_table(names=VARIANTS), "Variants, not in the paper").text())
 
 
 @study_app.command("plan")

@@ -131,7 +131,9 @@ def _median_and_quartiles(ages: NDArray[np.float64]) -> str:
     return f"{median:.0f} ({low:.0f}–{high:.0f})"
 
 
-def table_two(models: Iterable[Mapping[str, str | int]]) -> Table:
+def table_two(
+    models: Iterable[Mapping[str, str | int]], title: str = "Table II. Models and their parameters, at one output"
+) -> Table:
     """Table II of the paper, a line per model of `precordial.models.model_table`.
 
     Convolutional layers are those the paper counts, plus those on shortcuts. The paper gives rn-7m's and rn-33m's
@@ -143,9 +145,12 @@ def table_two(models: Iterable[Mapping[str, str | int]]) -> Table:
             str(model["paper_name"]),
             str(model["input"]),
             f"{model['conv_layers']} + {model['shortcut_convs']}",
-            *(grouped(int(model[key])) for key in ("trainable", "with_statistics", "paper_parameters")),
+            *(
+                grouped(int(model[key])) if model[key] else "–"
+                for key in ("trainable", "with_statistics", "paper_parameters")
+            ),
             str(model["source"]).split(", doi:")[0],
         )
         for model in models
     )
-    return Table("Table II. Models and their parameters, at one output", header, rows)
+    return Table(title, header, rows)

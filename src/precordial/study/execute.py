@@ -122,5 +122,6 @@ def train_run(
         save_every=settings.save_every,
         progress=watcher.step,
         note=watcher.note,
+        track=settings.track,
     )
     watcher.run_ends(run)

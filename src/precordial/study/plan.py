@@ -143,7 +143,7 @@ def _own_stages(study: Study, model: str, which: Literal["source", "scratch", "t
 
 def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) -> TrainingRun:
     training, own = study.training, study.training.models.get(model)
-    authors = study.rules == "authors-code" and model == "rn-900k"
+    authors = study.rules == "authors-code" and model.startswith("rn-900k")
     run = TrainingRun.model_validate(
         {
             "model": model,
@@ -155,6 +155,8 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
             "crop_per": training.crop_per or ("batch" if authors else "ecg"),
             "age_bias": training.age_bias if changes["role"] == "source" else "zero",
             "precision": choose_precision(training.precision, training.device),
+            "cropping": own and own.crops,
+            "extra_inputs": training.extra_inputs if changes["role"] == "target" else (),
             "best_by": training.best_by,
             "ema": training.ema,
             "clip_norm": training.clip_norm,

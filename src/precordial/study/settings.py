@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
-from precordial.models import MODELS
+from precordial.models import MODELS, VARIANTS, Cropping
 from precordial.training import Stage
-from precordial.training.run import ClassWeights
+from precordial.training.run import ClassWeights, ExtraInput
+from precordial.training.tracking import TrackerName
 
 
 class Settings(BaseModel):
@@ -37,9 +38,10 @@ def _fraction(value: Any) -> str:
 
 
 def _model(value: Any) -> str:
-    if value not in MODELS:
-        near = difflib.get_close_matches(str(value), MODELS, 1, 0.0)
-        raise ValueError(f"there is no model {value!r}; the nearest is {near[0]!r} of {', '.join(MODELS)}")
+    known = [*MODELS, *VARIANTS]
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, 1, 0.0)
+        raise ValueError(f"there is no model {value!r}; the nearest is {near[0]!r} of {', '.join(known)}")
     return str(value)
 
 
@@ -104,12 +106,15 @@ class StageLists(Settings):
         scratch: of training from scratch on the target.
         target: of fine-tuning.
         batch: ECGs in a step, for this model.
+        crops: crops of a length and number of one's own, in all its trainings; by default rn-900k alone reads crops, of
+            2.5 s.
     """
 
     source: Tuple[Stage] | None = Field(None, min_length=1)
     scratch: Tuple[Stage] | None = Field(None, min_length=1)
     target: Tuple[Stage] | None = Field(None, min_length=1)
     batch: int | None = Field(default=None, ge=2)
+    crops: Cropping | None = None
 
 
 class TrainingSettings(Settings):
@@ -123,6 +128,8 @@ class TrainingSettings(Settings):
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", or "auto": bf16 where the GPU, or else the processor, multiplies it in hardware.
             Trainings in one precision are not continued or counted as done in the other.
+        extra_inputs: what the head reads beside the ECG in trainings on the target; pre-trainings have the ECG alone.
+        track: where metrics go beside metrics.jsonl.
         best_by: "paper" (validation loss in pre-training, AUC on the target) or "loss": which epoch is the best.
         patience: epochs without a better one after which a stage ends, for stages that say nothing of their own.
         ema: decay of a running mean of the weights, such as 0.999; by default there is none.
@@ -140,6 +147,8 @@ class TrainingSettings(Settings):
     age_bias: Literal["zero", "median"] = "zero"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    extra_inputs: Tuple[ExtraInput] = ()
+    track: Tuple[TrackerName] = ()
     best_by: Literal["paper", "loss"] = "paper"
     patience: int | None = Field(default=None, ge=1)
     ema: float | None = Field(default=None, gt=0, lt=1)

@@ -1,5 +1,6 @@
 """Training: stages, schedules, losses, the loop, and its state on disk."""
 
+from precordial.training.augment import Augment
 from precordial.training.loop import train
 from precordial.training.recipes import RECIPES, scratch_stages, source_stages, target_stages
 from precordial.training.run import TASKS, TrainingRun
@@ -9,6 +10,7 @@ from precordial.training.steps import Step, derive_seed
 __all__ = [
     "RECIPES",
     "TASKS",
+    "Augment",
     "Stage",
     "Step",
     "TrainingRun",

@@ -18,7 +18,8 @@ def examples_of(run: TrainingRun, part: Cohort, archive: Archive) -> Examples:
     truth = truth_of(run, part)
     known = ~np.isnan(truth)
     enough = known.any(axis=1) if run.task == "label" else known.all(axis=1)
-    return Examples(archive, archive.rows(part.ecg_id[enough]), truth[enough], extra_of(run, part, enough))
+    extra = extra_of(run, part)
+    return Examples(archive, archive.rows(part.ecg_id[enough]), truth[enough], None if extra is None else extra[enough])
 
 
 def all_examples(run: TrainingRun, part: Cohort, archive: Archive) -> Examples:
@@ -26,13 +27,11 @@ def all_examples(run: TrainingRun, part: Cohort, archive: Archive) -> Examples:
     return Examples(archive, archive.rows(part.ecg_id), truth_of(run, part), extra_of(run, part))
 
 
-def extra_of(
-    run: TrainingRun, part: Cohort, rows: NDArray[np.bool_] | slice = slice(None)
-) -> NDArray[np.float32] | None:
+def extra_of(run: TrainingRun, part: Cohort) -> NDArray[np.float32] | None:
     """(n, values) what the run's model reads beside the ECG, NaN where unknown; None: nothing."""
     if not run.extra_inputs:
         return None
-    columns = [getattr(part, name)[rows] for name in run.extra_inputs]
+    columns = [getattr(part, name) for name in run.extra_inputs]
     return np.stack(columns, axis=1).astype(np.float32)
 
 

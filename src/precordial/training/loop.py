@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from precordial.training.distributed import (
 from precordial.training.examples import check_examples, examples_of
 from precordial.training.features import FrozenBody
 from precordial.training.loader import Examples, Resident, make_resident
+from precordial.training.provenance import Provenance
 from precordial.training.run import TrainingRun
 from precordial.training.scoring import keep_best, predict, validate
 from precordial.training.stages import locate, next_epoch
@@ -45,6 +46,7 @@ from precordial.training.state import (
 )
 from precordial.training.steps import Step, derive_seed, train_epoch
 from precordial.training.synchronised import synchronise
+from precordial.training.tracking import TrackerName, open_trackers
 
 SAVE_EVERY = 300.0  # seconds
 
@@ -61,6 +63,7 @@ def train(
     save_every: float = SAVE_EVERY,
     progress: Callable[[Step], None] | None = None,
     note: Callable[[str], None] | None = None,
+    track: Sequence[TrackerName] = (),
 ) -> Predictions:
     """Train one run, or finish one that was interrupted, or return what a finished one predicted.
 
@@ -79,6 +82,7 @@ def train(
         progress: called after each step.
         note: told what hinders no training and should be known: outcomes of which a set shows one value only, a
             damaged state in whose place the one before it was taken, a stage that ended early.
+        track: where the metrics go beside metrics.jsonl, see `precordial.training.tracking`.
 
     Returns:
         Predictions of the best epoch on validation and test sets.
@@ -92,7 +96,7 @@ def train(
             if is_first():
                 remove_state(folder)
             return Predictions.load(folder / PREDICTIONS)
-        return _train(run, cohort, archive, folder, parent, place, resident, save_every, progress, note)
+        return _train(run, cohort, archive, folder, parent, place, resident, save_every, progress, note, track)
 
 
 def _train(
@@ -106,6 +110,7 @@ def _train(
     save_every: float,
     progress: Callable[[Step], None] | None,
     note: Callable[[str], None] | None,
+    track: Sequence[TrackerName],
 ) -> Predictions:
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,19 +129,24 @@ def _train(
     learner = _learner(run, training, parent, place)
     load_state(folder, learner, note)
     state, frozen = learner.progress, FrozenBody(run, training, validation, place, folder)
-    while state.epoch < run.epochs:
-        features = frozen.features(locate(run.stages, state.epoch)[0], learner.network)
-        row = train_epoch(run, learner, training, place, folder, save_every, progress, features and features[0])
-        row |= validate(run, learner.judged, validation, place, features and features[1])
-        keep_best(run, learner.judged, row, state, folder)
-        following = next_epoch(run.stages, state.epoch, state.best_epoch)
-        if note and following > state.epoch + 1:
-            ends = f"stage {row['stage']} ends after epoch {row['epoch']}"
-            note(f"{run.describe()}: {ends}, none being better than epoch {state.best_epoch}")
-        state.epoch = following
-        state.history.append(row)
-        if is_first():
-            save_state(folder, learner)
+    provenance = Provenance(folder, run, archive=archive.digest, cohort=run.cohort or cohort.digest, place=place)
+    with open_trackers(track if is_first() else (), folder, run, len(state.history)) as report:
+        while state.epoch < run.epochs:
+            features = frozen.features(locate(run.stages, state.epoch)[0], learner.network)
+            shown = provenance.watching(progress)
+            row = train_epoch(run, learner, training, place, folder, save_every, shown, features and features[0])
+            row |= validate(run, learner.judged, validation, place, features and features[1])
+            keep_best(run, learner.judged, row, state, folder)
+            following = next_epoch(run.stages, state.epoch, state.best_epoch)
+            if note and following > state.epoch + 1:
+                ends = f"stage {row['stage']} ends after epoch {row['epoch']}"
+                note(f"{run.describe()}: {ends}, none being better than epoch {state.best_epoch}")
+            state.epoch = following
+            state.history.append(row)
+            if is_first():
+                save_state(folder, learner)
+                provenance.save(row["epoch"])
+                report(row)
 
     wait_for_all()  # until the best model is there
     best, _ = load_model(folder / BEST)

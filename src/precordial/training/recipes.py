@@ -41,11 +41,13 @@ class Recipe:
     awake: Literal["dropout", "norm"]
 
 
+_RN_900K = Recipe(100, 1e-3, 1e-4, 0.01, 100, 400, 1e-4, 1e-8, "norm")
 RECIPES: dict[str, Recipe] = {
     "cnn-20k": Recipe(200, 1e-4, 0.0, 3e-6, 200, 200, 0.0, 1e-7, "dropout"),
-    "rn-900k": Recipe(100, 1e-3, 1e-4, 0.01, 100, 400, 1e-4, 1e-8, "norm"),
+    "rn-900k": _RN_900K,
     "rn-7m": Recipe(100, 5e-4, 0.0, 1e-6, 100, 400, 0.0, 1e-7, "dropout"),
     "rn-33m": Recipe(100, 5e-4, 0.0, 1e-6, 200, 200, 0.0, 1e-7, "dropout"),
+    "rn-900k-se": _RN_900K,  # not in the paper
 }
 WARMUP = 10
 
