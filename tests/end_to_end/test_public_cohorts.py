@@ -126,9 +126,7 @@ def test_deaths_of_mimic_can_be_part_of_the_outcome(command: CommandLine, tmp_pa
     study.ingest(tmp_path / "mimic-iv-ecg", "mimic-iv-ecg")
     either = 'cohort.outcomes=[{name = "either", code_list = "ami-icd9-icd10", days = 30, death = "event"}]'
     target = study.cohort((either,)).select(role="target")
-    days = answers.events | {
-        visit: min(day, answers.events.get(visit, day)) for visit, day in answers.deaths.items()
-    }
+    days = answers.events | {visit: min(day, answers.events.get(visit, day)) for visit, day in answers.deaths.items()}
     assert len(answers.deaths) == 2
     assert len(days) == len(answers.events) + 1, "one of the dead had an infarction before"
     assert events_of(target, "either") == days
@@ -204,7 +202,9 @@ def test_a_collection_that_was_not_fetched(command: CommandLine, tmp_path: Path)
     code, said, _ = study.run("cohort", "check", more=(wrong,))
     assert code == 2
     assert said.endswith(f"to be mended\n  {expected}\n\n1 to be mended\n")
-    assert "  sites: chapman_shaoxing (2), cpsc_2018 (2), cpsc_2018_extra (2), georgia (2), ningbo (2), ptb (2), " in said
+    assert (
+        "  sites: chapman_shaoxing (2), cpsc_2018 (2), cpsc_2018_extra (2), georgia (2), ningbo (2), ptb (2), " in said
+    )
     assert study.complaint("cohort", "build", more=(wrong,)) == expected
 
 

@@ -111,7 +111,9 @@ def _write_patient(
     folder: Path, number: int, story: Story, rows: dict[str, list[list[object]]], answers: Answers, waveforms: bool
 ) -> None:
     subject, stay, study, first = 10_000_000 + 37 * number, 39_000_000 - number, 40_000_000 + number, 20_000_000
-    arrival = datetime(2110 + number % 70, 1 + number % 12, 1 + number % 28, number % 20, 30)  # admitted on the same day
+    arrival = datetime(
+        2110 + number % 70, 1 + number % 12, 1 + number % 28, number % 20, 30
+    )  # admitted on the same day
     sex = "FM"[number % 2]
     anchor_age, anchor_year = 40 + number % 40, arrival.year - number % 3
     dead = None if story.died is None else arrival + timedelta(days=story.died, hours=4)
