@@ -86,7 +86,8 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Server:
     module.MlflowClient = server.client  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")  # so that what is set here goes again
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ALLOW_FILE_STORE"):
+        monkeypatch.setenv(name, "false")  # so that what is set there goes again
     return server
 
 
@@ -218,6 +219,7 @@ def test_the_real_mlflow_finds_its_run_again(tmp_path: Path, monkeypatch: pytest
     pytest.importorskip("mlflow", reason="MLflow is not installed")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     for begun in (0, 1):
         with open_trackers(("mlflow",), tmp_path / "run", RUN, begun) as report:
             report({"epoch": begun + 1, "train_loss": 0.5})
