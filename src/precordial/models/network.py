@@ -295,7 +295,7 @@ class Network(nn.Module):
         if self.crops is None:
             raise ModelError(f"{self.name} reads whole recordings and has no crops")
         pieces = torch.split(self.crops.spread(x, starts), CROPS_AT_ONCE)
-        return torch.cat([self.body(piece) for piece in pieces]).unflatten(0, (len(x), len(starts)))
+        return torch.cat([self.body(piece) for piece in pieces]).view(len(x), len(starts), -1)
 
     def piece_logits(self, features: Tensor, extra: Tensor | None = None) -> Tensor:
         """Logits of each piece of each ECG, from the body's features; (batch, pieces, …) → (batch, pieces, outputs)."""
@@ -305,7 +305,7 @@ class Network(nn.Module):
         if extra is not None:
             beside = torch.split(extra.repeat_interleave(pieces, dim=0), CROPS_AT_ONCE)
         logits = [self.logits(part, some) for part, some in zip(parts, beside, strict=True)]
-        return torch.cat(logits).unflatten(0, (batch, pieces))
+        return torch.cat(logits).view(batch, pieces, -1)
 
     def penalty(self) -> Tensor:
         """The L2 term of the loss: the sum of λ · Σw² over `l2`, a scalar; zero where there is none."""

@@ -8,11 +8,10 @@ device or in memory, are picked out there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -151,41 +150,33 @@ def _read_ahead(
     examples: Examples, parts: list[Numbers], device: torch.device, starts: list[Numbers] | None, length: int
 ) -> Iterator[Stored]:
     """Each part from the archive, `BUFFERS` ahead; its units lie in a buffer that is filled again later."""
-    gpu = device.type == "cuda"
-    leads, total = examples.archive.manifest.shape
+    archive, gpu = examples.archive, device.type == "cuda"
+    leads, total = archive.manifest.shape
     shape = (max(map(len, parts), default=0), leads, length)
     buffers = [torch.empty(shape, dtype=torch.int16, pin_memory=gpu) for _ in range(BUFFERS)]
-    copied = [torch.cuda.Event() for _ in buffers] if gpu else []
-    stream = torch.cuda.Stream(device) if gpu else None
+    copied = [torch.cuda.Event() for _ in buffers] if gpu else []  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream(device) if gpu else None  # type: ignore[no-untyped-call]
 
-    def read(number: int, part: Numbers, firsts: Numbers | None) -> Stored:
-        slot = number % BUFFERS
+    def read(number: int) -> Stored:
+        part, slot = parts[number], number % BUFFERS
         if gpu:
             copied[slot].synchronize()  # what the buffer held has left it
         rows, units = examples.rows[part], buffers[slot][: len(part)]
-        examples.archive.read_again(rows, units.numpy(), firsts if length < total else None)
-        scale, truth = examples.archive.millivolts_per_unit(rows), examples.truth[part]
-        extra = None if examples.extra is None else examples.extra[part]
-        stored = Stored(
-            units, *(one if one is None else torch.from_numpy(one) for one in (scale, truth, extra, firsts))
-        )
-        if not gpu:
-            return stored
+        archive.read_again(rows, units.numpy(), starts[number] if starts and length < total else None)
         with torch.cuda.stream(stream):
-            moved = Stored(*(one if one is None else one.to(device, non_blocking=True) for one in stored))
-            copied[slot].record(stream)
-        return moved
+            stored = Stored(
+                units.to(device, non_blocking=True),
+                _moved(archive.millivolts_per_unit(rows), device),
+                _moved(examples.truth[part], device),
+                None if examples.extra is None else _moved(examples.extra[part], device),
+                _moved(starts[number], device) if starts else None,
+            )
+            if gpu:
+                copied[slot].record(stream)
+        return stored
 
-    jobs = enumerate(zip(parts, starts or [None] * len(parts), strict=True))
-    ahead: deque[Future[Stored]] = deque()
     with ThreadPoolExecutor(1) as reader:
-
-        def read_one_more() -> None:
-            for number, (part, firsts) in islice(jobs, 1):
-                ahead.append(reader.submit(read, number, part, firsts))
-
-        for _ in buffers:
-            read_one_more()
+        ahead = deque(reader.submit(read, number) for number in range(min(BUFFERS, len(parts))))
         for number in range(len(parts)):
             stored = ahead.popleft().result()
             if gpu:
@@ -195,7 +186,8 @@ def _read_ahead(
                     if one is not None:
                         one.record_stream(now)
             yield stored
-            read_one_more()  # on a CPU, too, the units have been turned into millivolts, and their buffer is free
+            if number + BUFFERS < len(parts):  # on a CPU, too, the buffer is free: its units are millivolts by now
+                ahead.append(reader.submit(read, number + BUFFERS))
 
 
 def _pick_out(
@@ -203,30 +195,20 @@ def _pick_out(
 ) -> Iterator[Stored]:
     """Each part from the signals that are resident; what else it takes goes to the device once."""
     held = examples.held
-    if held is None or not parts:
-        return
-    sizes = [len(part) for part in parts]
-    order = np.concatenate(parts)
-
-    def moved(values: NDArray[Any] | None) -> Sequence[Any]:
-        return [None] * len(parts) if values is None else torch.from_numpy(values).to(device).split(sizes)
-
-    scale = examples.archive.millivolts_per_unit(examples.rows[order])
-    extra = None if examples.extra is None else examples.extra[order]
-    firsts = None if starts is None else np.concatenate(starts)
-    others = (moved(values) for values in (order, scale, examples.truth[order], extra, firsts))
-    for rows, *rest, begins in zip(*others, strict=True):
-        whole = begins is None or length == held.shape[2]
-        units = held.index_select(0, rows) if whole else cut_pieces(held, begins, length, rows)
-        yield Stored(units, *rest, begins)
+    assert held is not None
+    scale = _moved(examples.archive.millivolts_per_unit(examples.rows), device)
+    truth, extra = _moved(examples.truth, device), None if examples.extra is None else _moved(examples.extra, device)
+    for number, part in enumerate(parts):
+        rows, begins = _moved(part, device), _moved(starts[number], device) if starts else None
+        whole = length == held.shape[2]
+        units = held.index_select(0, rows) if begins is None or whole else cut_pieces(held, begins, length, rows)
+        yield Stored(units, scale[rows], truth[rows], None if extra is None else extra[rows], begins)
 
 
-@overload
-def _tensor(values: NDArray[Any]) -> Tensor: ...
-@overload
-def _tensor(values: NDArray[Any] | None) -> Tensor | None: ...
-def _tensor(values: NDArray[Any] | None) -> Tensor | None:
-    return None if values is None else torch.from_numpy(values)
+def _moved(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Values on a device; a GPU goes on with its work meanwhile."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def make_resident(examples: Examples, device: torch.device, wanted: Resident) -> Examples:

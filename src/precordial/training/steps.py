@@ -87,7 +87,7 @@ def train_epoch(
     def change(number: int, millivolts: Tensor) -> Tensor:
         some = rows[first + number]
         generator = torch.Generator(place).manual_seed(derive_seed(run.seed, "augment", epoch, first + number))
-        return augment(millivolts, how, generator, rate=run.rate, rows=some and (some.first, some.total))
+        return augment(millivolts, how, generator, rate=run.rate, rows=(some.first, some.total) if some else None)
 
     crops, starts = network.crops, None
     if crops:
@@ -98,7 +98,7 @@ def train_epoch(
     if features:
         source = features.drawn(own[first:], place, starts)
     else:
-        changed, samples = change if how else None, crops and crops.samples
+        changed, samples = change if how else None, crops.samples if crops else None
         source = batches(training, own[first:], network.spec, place, changed, starts, samples)
     for step, (inputs, truth, extra) in enumerate(source, start=first):
         for group in optimiser.param_groups:

@@ -20,7 +20,7 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Normalised rows; mean and variance of each channel; how many rows there are."""
-        values = x.float()
+        values = _exact(x)
         count = values.new_tensor([len(values)])
         mean = values.mean(dim=0) if len(values) else values.new_zeros(values.shape[1])
         here = torch.cat([count, mean, (values - mean).square().sum(dim=0)])
@@ -40,14 +40,19 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of the rows here, and these rows' part of those of weight and bias."""
         x, weight, mean, scale, count = ctx.saved_tensors
-        normal = (x.float() - mean) * scale
-        gradient = gradient.float()
+        normal = (_exact(x) - mean) * scale
+        gradient = _exact(gradient)
         here = torch.cat([(gradient * normal).sum(dim=0), gradient.sum(dim=0)])
         everywhere = here.clone()
         distributed.all_reduce(everywhere)
         along, level = (everywhere / count).chunk(2)
         of_weight, of_bias = here.chunk(2)
         return ((gradient - normal * along - level) * (scale * weight)).to(x.dtype), of_weight, of_bias, None
+
+
+def _exact(x: Tensor) -> Tensor:
+    """Numbers of half precision in float32, others as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class SynchronisedNorm(nn.BatchNorm1d):
