@@ -66,9 +66,9 @@ def open_trackers(
         yield log
         finished = True
     finally:
-        for name, tracker in trackers.items():
+        for told, tracker in trackers.items():
             # An error that is on its way already says more than that its end could not be noted.
-            with _one_line(name) if finished else suppress(Exception):
+            with _one_line(told) if finished else suppress(Exception):
                 tracker.close(finished=finished)
 
 
@@ -110,6 +110,8 @@ class MlflowTracker:
     def __init__(self, folder: Path, run: TrainingRun, begun: int) -> None:
         # MLflow reports its use to its makers unless it is told not to before it is loaded.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        # A store of files is what mlflow-skinny can write without a server; newer versions want to be asked for it.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         mlflow = _needed("mlflow", "mlflow-skinny")
         where = os.environ.get("MLFLOW_TRACKING_URI") or (folder.parent / "mlflow").resolve().as_uri()
         self._client = mlflow.MlflowClient(tracking_uri=where)
