@@ -29,7 +29,7 @@ from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSp
 from precordial.cohort.settings import LabelColumns, LabelsSettings, RegistersSettings
 from precordial.ecg import LIMB, TWELVE
 from precordial.errors import REASONS
-from precordial.models import model_table
+from precordial.models import MODELS, VARIANTS, Cropping, model_table
 from precordial.registers.settings import (
     Adjudicated,
     AdjudicatedColumns,
@@ -55,7 +55,7 @@ from precordial.study.settings import (
     Study,
     TrainingSettings,
 )
-from precordial.training import RECIPES, Stage
+from precordial.training import RECIPES, Augment, Stage
 from precordial.twin.conditions import CONDITIONS, PREMATURE
 from precordial.twin.heart import INJURY, TERRITORIES, course
 from precordial.twin.leads import DOWER
@@ -87,10 +87,22 @@ MEANINGS: dict[str, dict[str, str]] = {
         "of a column to its pattern; ISO 8601 without one",
     },
     "GridSettings": {"models": "names that `precordial models` prints"},
-    "Stage": {"awake": "layers of a frozen body that go on working; see [method notes](../method-notes.md)"},
+    "Stage": {
+        "awake": "layers of a frozen body that go on working; see [method notes](../method-notes.md)",
+        "augment": "how its ECGs are changed in training, [below](#augmentations); by default not at all",
+    },
+    "StageLists": {
+        "crops": "crops of a length and number of one's own, in all its trainings, [below](#crops); by default "
+        "`rn-900k` alone reads crops, of 2.5 s",
+    },
     "TrainingSettings": {
         "schedule_per": "the learning rate moves with each step, or each epoch; by default as `rules` say",
-        "crop_per": "`rn-900k` draws a crop for each ECG, or one for each batch; by default as `rules` say",
+        "crop_per": "a model of crops draws one for each ECG, or one for each batch; by default as `rules` say",
+        "augment": "how ECGs are changed in training, [below](#augmentations), in stages that say nothing of their own; "
+        "by default not at all",
+        "extra_inputs": "what the head reads beside the ECG in trainings on the target, "
+        "[below](#inputs-beside-the-ecg); pre-trainings have the ECG alone",
+        "track": "where the metrics go beside `metrics.jsonl`, [below](#tracking)",
         "age_bias": "where the age output starts: at zero, as in the paper, or at the median age of the training set",
         "device": "`auto` takes a GPU where there is one",
     },
@@ -162,10 +174,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "after_hours": "the index ECG is the first in so many hours from arrival",
         "age_from": "sources of the age, the first that has one counts",
         "sex_from": "sources of the sex, the first that has one counts",
-        "eligibility": "who else is left out, [below](#cohort-eligibility)",
-        "outcomes": "what is to be predicted, the main one first, [below](#cohort-outcomes)",
-        "follow_up": "until when events would be in the registers, [below](#cohort-follow-up)",
-        "split": "how patients are divided, [below](#cohort-split)",
+        "eligibility": "who else is left out, [below](#cohorteligibility)",
+        "outcomes": "what is to be predicted, the main one first, [below](#cohortoutcomes)",
+        "follow_up": "until when events would be in the registers, [below](#cohortfollow_up)",
+        "split": "how patients are divided, [below](#cohortsplit)",
         "visits": "the register of visits",
         "diagnoses": "the register of diagnoses",
         "patients": "the register of patients, if there is one",
@@ -198,7 +210,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "target_share": "share of the patients with a label, drawn by seeded hash, who are target; the rest are "
         "source. Without either key every patient with a label is target, and the source is empty but for patients "
         "without one",
-        "split": "how patients are divided, [above](#cohort-split)",
+        "split": "how patients are divided, [above](#cohortsplit)",
     },
     **{
         model: {"scheme": f"says that patients are divided {how}"}
@@ -247,6 +259,8 @@ SETTINGS: dict[str, tuple[type[BaseModel], ...]] = {
     "training": (TrainingSettings,),
     "training.models": (StageLists,),
     "stage": (Stage,),
+    "augment": (Augment,),
+    "crops": (Cropping,),
     "evaluation": (EvaluationSettings,),
     "privacy": (PrivacySettings,),
 }
@@ -352,8 +366,8 @@ def reasons_table() -> str:
     return markdown(("reason", "meaning"), ((f"`{reason}`", text) for reason, text in REASONS.items()))
 
 
-def models_table(rate: int) -> str:
-    """The models for archives of this rate."""
+def models_table(rate: int, names: Iterable[str] = tuple(MODELS)) -> str:
+    """The models for archives of this rate, by default the paper's."""
     rows = (
         (
             f"`{row['name']}`",
@@ -363,7 +377,7 @@ def models_table(rate: int) -> str:
             f"{row['with_statistics']:,}".replace(",", " "),
             str(row["source"]).replace("doi:", "https://doi.org/"),
         )
-        for row in model_table(rate)
+        for row in model_table(rate, names)
     )
     header = ("model", "input", "convolutions + shortcuts", "trainable", "with batch-norm statistics", "described by")
     return markdown(header, rows)
@@ -476,6 +490,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reasons": reasons_table,
     "models-500": partial(models_table, 500),
     "models-100": partial(models_table, 100),
+    "models-variants": partial(models_table, 500, tuple(VARIANTS)),
     "recipes": recipes_table,
     "twin-parameters": twin_parameters_table,
     "twin-conditions": twin_conditions_table,

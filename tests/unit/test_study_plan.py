@@ -8,6 +8,7 @@ import pytest
 
 from precordial.errors import SettingsError
 from precordial.study import Study, load_study, make_plan
+from precordial.training import Augment
 
 STUDIES = Path(__file__).parents[2] / "studies"
 MINIMAL = """
@@ -223,3 +224,45 @@ def test_an_outcome_that_is_not_there_is_said_with_the_near_one(
 def test_an_outcome_may_not_be_called_as_a_task_of_pretraining(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="an outcome is called 'sex', which is a task of pre-training; rename it"):
         make_plan(study(tmp_path, MINIMAL + LABELS), "", ("MI", "sex"))
+
+
+def test_crops_are_of_all_trainings_of_a_model_and_extra_inputs_of_those_on_the_target(tmp_path: Path) -> None:
+    more = '[training]\nextra_inputs = ["age", "sex"]\n[training.models.cnn-20k]\ncrops = { seconds = 2.5, count = 4 }\n'
+    plan = make_plan(study(tmp_path, MINIMAL.replace('"cnn-20k"', '"cnn-20k", "rn-900k-se"') + more))
+    assert len(plan.runs) == 14
+    for run in plan.runs:
+        assert run.extra_inputs == (("age", "sex") if run.role == "target" else ())
+        assert (run.cropping and run.cropping.count) == (4 if run.model == "cnn-20k" else None)
+    plain = make_plan(study(tmp_path))
+    assert not {run.id for run in plain.runs} & {run.id for run in plan.runs}
+
+
+def test_augmentations_are_of_all_stages_that_have_none_of_their_own(tmp_path: Path) -> None:
+    more = """[training]
+augment = { noise_mv = 0.02 }
+[training.models.cnn-20k]
+scratch = [
+  { epochs = 1, peak = 1e-3 },
+  { epochs = 1, peak = 1e-3, augment = { scale = 0.2 } },
+  { epochs = 1, peak = 1e-3, augment = {} },
+]
+"""
+    plan = make_plan(study(tmp_path, MINIMAL + more))
+    (scratch,) = (run for run in plan.runs if run.kind == "scratch")
+    assert [stage.augment for stage in scratch.stages] == [Augment(noise_mv=0.02), Augment(scale=0.2), None]
+    assert {stage.augment for run in plan.runs if run.parent for stage in run.stages} == {Augment(noise_mv=0.02)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[training]\nextra_inputs = ["height"]', "key 'training.extra_inputs.0': input should be 'age' or 'sex'"),
+        ("[training]\naugment = { noise = 1.0 }", "key 'training.augment.noise': there is no such key; did you mean"),
+        ("[training.models.rn-7m]\ncrops = { seconds = 0.1 }", "key 'training.models.rn-7m.crops.seconds': input"),
+        ('[training]\ntrack = ["wandb"]', "key 'training.track.0': input should be 'tensorboard' or 'mlflow'"),
+    ],
+)
+def test_options_that_cannot_be_are_said_by_their_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        study(tmp_path, MINIMAL + text)
+    assert message in str(error.value)

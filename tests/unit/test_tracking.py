@@ -86,7 +86,8 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Server:
     module.MlflowClient = server.client  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")  # so that what is set here goes again
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ALLOW_FILE_STORE"):
+        monkeypatch.setenv(name, "false")  # so that what is set there goes again
     return server
 
 
@@ -204,6 +205,7 @@ def test_a_server_that_fails_is_said_in_one_line_and_costs_no_epoch(
     assert set(steps) == {2, 3}
 
 
+@pytest.mark.filterwarnings("default")  # theirs, not ours
 def test_the_real_tensorboard_writes_what_the_real_one_reads(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -214,10 +216,12 @@ def test_the_real_tensorboard_writes_what_the_real_one_reads(tmp_path: Path) -> 
     assert [(event.step, event.value) for event in events.Scalars("train_loss")] == [(1, 0.5)]
 
 
+@pytest.mark.filterwarnings("default")
 def test_the_real_mlflow_finds_its_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlflow", reason="MLflow is not installed")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     for begun in (0, 1):
         with open_trackers(("mlflow",), tmp_path / "run", RUN, begun) as report:
             report({"epoch": begun + 1, "train_loss": 0.5})

@@ -135,7 +135,7 @@ def test_each_step_and_seed_draws_anew_and_a_second_training_the_same(
         drawn.append(generator.initial_seed())
         return augment(x, how, generator, **options)
 
-    monkeypatch.setattr("precordial.training.loop.augment", seen)
+    monkeypatch.setattr("precordial.training.steps.augment", seen)
     made, run = small_cohort(target=60), run_with(Augment(scale=0.2), epochs=2)
     scores = [train(run, *made, tmp_path / name).score.tolist() for name in ("a", "b")]
     assert scores[0] == scores[1]

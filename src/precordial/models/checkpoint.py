@@ -23,7 +23,7 @@ from precordial import __version__
 from precordial.ecg import InputSpec
 from precordial.errors import ModelError
 from precordial.files import replacing, write_atomic
-from precordial.models.inputs import Cropping
+from precordial.models.cropping import Cropping
 from precordial.models.network import HeadKind, Network
 from precordial.models.registry import create_model
 from precordial.processes import ctrl_c_later

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from precordial.ecg import SECONDS, InputSpec
 from precordial.errors import ModelError
-from precordial.models.inputs import Cropping, ExtraInputs
+from precordial.models.cropping import Cropping
+from precordial.models.extra import ExtraInputs
 from precordial.models.layers import Initialiser, mlp_head
 from precordial.models.rows import drawn
 

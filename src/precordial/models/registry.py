@@ -9,8 +9,8 @@ import torch
 
 from precordial.errors import ModelError
 from precordial.models.cnn20k import CNN_20K
+from precordial.models.cropping import Cropping
 from precordial.models.gustafsson import RN_33M
-from precordial.models.inputs import Cropping
 from precordial.models.network import Architecture, Network, count_parameters, count_with_statistics
 from precordial.models.ribeiro import RN_7M
 from precordial.models.xresnet1d import RN_900K, RN_900K_SE

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from precordial.cohort import CohortSettings, RegistersSettings
 from precordial.errors import SettingsError
-from precordial.study.settings import GridSettings, Study
+from precordial.study.settings import GridSettings, Study, TrainingSettings
 from precordial.training import RECIPES, TASKS, Stage, TrainingRun, scratch_stages, source_stages, target_stages
 from precordial.training.precision import choose_precision
 from precordial.training.recipes import Pretraining
@@ -175,5 +175,12 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
     weights = training.class_weights
     if isinstance(weights, dict):  # those of other outcomes are not this run's
         weights = {name: weight for name, weight in weights.items() if name in run.targets} or None
-    stages = [stage.model_copy(update={"patience": stage.patience or training.patience}) for stage in run.stages]
-    return run.model_copy(update={"class_weights": weights, "stages": tuple(stages)})
+    return run.model_copy(
+        update={"class_weights": weights, "stages": tuple(_filled(stage, training) for stage in run.stages)}
+    )
+
+
+def _filled(stage: Stage, training: TrainingSettings) -> Stage:
+    """A stage with what [training] says for those that say nothing of their own."""
+    how = training.augment if stage.augment is None else stage.augment
+    return stage.model_copy(update={"patience": stage.patience or training.patience, "augment": how or None})

@@ -14,10 +14,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
-from precordial.models import MODELS, VARIANTS, Cropping
-from precordial.training import Stage
-from precordial.training.run import ClassWeights, ExtraInput
-from precordial.training.tracking import TrackerName
+from precordial.models.cropping import Cropping
+from precordial.training.options import Augment, ClassWeights, ExtraInput, TrackerName
+from precordial.training.stages import Stage
+
+_PAPERS_MODELS = ("cnn-20k", "rn-900k", "rn-7m", "rn-33m")  # so that a cohort can be built without torch
 
 
 class Settings(BaseModel):
@@ -38,6 +39,10 @@ def _fraction(value: Any) -> str:
 
 
 def _model(value: Any) -> str:
+    if value in _PAPERS_MODELS:
+        return str(value)
+    from precordial.models import MODELS, VARIANTS
+
     known = [*MODELS, *VARIANTS]
     if value not in known:
         near = difflib.get_close_matches(str(value), known, 1, 0.0)
@@ -128,6 +133,7 @@ class TrainingSettings(Settings):
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", or "auto": bf16 where the GPU, or else the processor, multiplies it in hardware.
             Trainings in one precision are not continued or counted as done in the other.
+        augment: how ECGs are changed in training, in stages that say nothing of their own.
         extra_inputs: what the head reads beside the ECG in trainings on the target; pre-trainings have the ECG alone.
         track: where metrics go beside metrics.jsonl.
         best_by: "paper" (validation loss in pre-training, AUC on the target) or "loss": which epoch is the best.
@@ -153,6 +159,7 @@ class TrainingSettings(Settings):
     age_bias: Literal["zero", "median"] = "zero"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    augment: Augment | None = None
     extra_inputs: Tuple[ExtraInput] = ()
     track: Tuple[TrackerName] = ()
     best_by: Literal["paper", "loss"] = "paper"
@@ -310,7 +317,12 @@ def _explain(
     # A discriminated union adds its tag to the location; only what is in the file belongs in the key.
     parts: list[str] = []
     place: Any = data
+    tagged = False
     for part in first["loc"]:
+        if not tagged and isinstance(place, dict) and part in (place.get("kind"), place.get("scheme")):
+            tagged = True  # a kind of cohort may be called as one of its keys: labels
+            continue
+        tagged = False
         try:
             place = place[part]
         except (KeyError, IndexError, TypeError):
@@ -329,6 +341,8 @@ def _explain(
         problem, remedy = "this key is missing", "add it"
     elif first["type"] == "too_short":
         problem, remedy = "this list is empty", "give at least one"
+    elif first["type"] == "string_type":
+        problem, remedy = "this must be a text", 'write it in quotes, such as "10"'
     elif first["type"] == "tuple_type":
         problem = "this must be a list"
     elif first["type"].startswith("union_tag"):

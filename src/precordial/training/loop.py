@@ -29,6 +29,7 @@ from precordial.training.distributed import (
 from precordial.training.examples import check_examples, examples_of
 from precordial.training.features import FrozenBody
 from precordial.training.loader import Examples, Resident, make_resident
+from precordial.training.options import TrackerName
 from precordial.training.provenance import Provenance
 from precordial.training.run import TrainingRun
 from precordial.training.scoring import keep_best, predict, validate
@@ -46,7 +47,7 @@ from precordial.training.state import (
 )
 from precordial.training.steps import Step, derive_seed, train_epoch
 from precordial.training.synchronised import synchronise
-from precordial.training.tracking import TrackerName, open_trackers
+from precordial.training.tracking import open_trackers
 
 SAVE_EVERY = 300.0  # seconds
 

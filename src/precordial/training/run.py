@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from precordial.models import Cropping
+from precordial.models.cropping import Cropping
+from precordial.training.options import ClassWeights, ExtraInput
 from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
 from precordial.training.stages import Stage
 
-ClassWeights = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
-
 # Weight of each target in the loss, by task (section II.C of the paper).
 TASKS: dict[str, dict[str, float]] = {"age": {"age": 1.0}, "sex": {"sex": 1.0}, "age-sex": {"age": 0.045, "sex": 1.0}}
-ExtraInput = Literal["age", "sex"]
 
 # The fields of version 0.1.0, which are in every id.
 FIRST_FIELDS = frozenset(

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from precordial.training.augment import Augment
+from precordial.training.options import Augment
 
 
 class Stage(BaseModel):

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from precordial.errors import ModelError
 from precordial.models import Network
 from precordial.models.rows import having
-from precordial.training.augment import Augment, augment
+from precordial.training.augment import augment
 from precordial.training.distributed import is_first, own_rows, processes, sum_gradients
 from precordial.training.features import Features
 from precordial.training.loader import Examples, batches, crop_starts, seed_step, split_batches
 from precordial.training.objectives import PLAIN, Emphasis, class_weights, example_losses, outcome_losses
+from precordial.training.options import Augment
 from precordial.training.precision import autocast
 from precordial.training.run import TrainingRun
 from precordial.training.stages import Stage, locate

@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from precordial.errors import PrecordialError
+from precordial.training.options import TrackerName
 from precordial.training.run import TrainingRun
 
-TrackerName = Literal["tensorboard", "mlflow"]
 EXPERIMENT = "precordial"
 _RUN_TAG = "precordial.run"
 _LONGEST = 500  # characters of a value that every MLflow server takes
@@ -47,7 +47,10 @@ def open_trackers(
     Raises:
         PrecordialError: one of them is not installed, or cannot be reached. What is trained stays.
     """
-    makers: dict[TrackerName, Callable[[Path, TrainingRun, int], Tracker]] = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}
+    makers: dict[TrackerName, Callable[[Path, TrainingRun, int], Tracker]] = {
+        "tensorboard": TensorBoardTracker,
+        "mlflow": MlflowTracker,
+    }
     trackers: dict[str, Tracker] = {}
 
     def log(row: Mapping[str, Any]) -> None:
@@ -63,9 +66,9 @@ def open_trackers(
         yield log
         finished = True
     finally:
-        for name, tracker in trackers.items():
+        for told, tracker in trackers.items():
             # An error that is on its way already says more than that its end could not be noted.
-            with _one_line(name) if finished else suppress(Exception):
+            with _one_line(told) if finished else suppress(Exception):
                 tracker.close(finished=finished)
 
 
@@ -107,6 +110,8 @@ class MlflowTracker:
     def __init__(self, folder: Path, run: TrainingRun, begun: int) -> None:
         # MLflow reports its use to its makers unless it is told not to before it is loaded.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        # A store of files is what mlflow-skinny can write without a server; newer versions want to be asked for it.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         mlflow = _needed("mlflow", "mlflow-skinny")
         where = os.environ.get("MLFLOW_TRACKING_URI") or (folder.parent / "mlflow").resolve().as_uri()
         self._client = mlflow.MlflowClient(tracking_uri=where)

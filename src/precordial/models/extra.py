@@ -1,25 +1,9 @@
-"""What a model reads beside the paper's input: crops of a length of one's own, and values beside the ECG."""
+"""Values beside the ECG, such as the age: how a model takes them in."""
 
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-
-
-class Cropping(BaseModel):
-    """Crops of a chosen length, for any model: one at random in training, the mean over several in evaluation.
-
-    Attributes:
-        seconds: length of a crop. Of a model that flattens its last layer it is rounded up to whole steps of that
-            layer: 0.45 s in `cnn-20k`, 0.64 s in `rn-7m` and `rn-33m`. As long as the recording means no crops.
-        count: crops in evaluation, their starts equally spaced; of one alone it is the middle.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    seconds: float = Field(ge=1, le=10)
-    count: int = Field(default=10, ge=1)
 
 
 class ExtraInputs(nn.Module):
