@@ -31,6 +31,7 @@ from precordial.ecg import EIGHT, Ecg
 from precordial.models import MODELS, load_model
 from precordial.training import Stage, TrainingRun, scoring, steps, train
 from precordial.training.examples import examples_of
+from precordial.training.loader import batches
 from precordial.training.precision import Precision
 from precordial.training.state import BEST, METRICS
 
@@ -71,12 +72,11 @@ class Waiting:
 
     def __init__(self) -> None:
         self.passes: list[float] = []
-        self._batches = steps.batches
 
     def __call__(self, *given: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         number = len(self.passes)
         self.passes.append(0.0)
-        source = self._batches(*given)
+        source = batches(*given)
         while True:
             start = time.perf_counter()
             batch = next(source, None)
@@ -129,10 +129,10 @@ def measure(
     if gpu:
         torch.cuda.reset_peak_memory_stats()
     waiting = Waiting()
-    steps.batches = scoring.batches = waiting  # type: ignore[assignment]
+    vars(steps)["batches"] = vars(scoring)["batches"] = waiting
     train(run, cohort, archive, folder / run.id, device=place.type)
     memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if gpu else "–"
-    steps.batches = scoring.batches = waiting._batches  # type: ignore[assignment]
+    vars(steps)["batches"] = vars(scoring)["batches"] = batches
     row = json.loads((folder / run.id / METRICS).read_text().splitlines()[1])
     training = examples_of(run, cohort.select(role="target", split="train"), archive)
     share = waiting.passes[2] * row["ecgs_per_second"] / len(training)  # after an epoch and its validation

@@ -162,10 +162,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "after_hours": "the index ECG is the first in so many hours from arrival",
         "age_from": "sources of the age, the first that has one counts",
         "sex_from": "sources of the sex, the first that has one counts",
-        "eligibility": "who else is left out, [below](#cohort-eligibility)",
-        "outcomes": "what is to be predicted, the main one first, [below](#cohort-outcomes)",
-        "follow_up": "until when events would be in the registers, [below](#cohort-follow-up)",
-        "split": "how patients are divided, [below](#cohort-split)",
+        "eligibility": "who else is left out, [below](#cohorteligibility)",
+        "outcomes": "what is to be predicted, the main one first, [below](#cohortoutcomes)",
+        "follow_up": "until when events would be in the registers, [below](#cohortfollow_up)",
+        "split": "how patients are divided, [below](#cohortsplit)",
         "visits": "the register of visits",
         "diagnoses": "the register of diagnoses",
         "patients": "the register of patients, if there is one",
@@ -198,7 +198,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "target_share": "share of the patients with a label, drawn by seeded hash, who are target; the rest are "
         "source. Without either key every patient with a label is target, and the source is empty but for patients "
         "without one",
-        "split": "how patients are divided, [above](#cohort-split)",
+        "split": "how patients are divided, [above](#cohortsplit)",
     },
     **{
         model: {"scheme": f"says that patients are divided {how}"}

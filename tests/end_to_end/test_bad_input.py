@@ -204,7 +204,7 @@ TYPOS = {
         r"key 'grid\.0\.pretraining\.1': input should be 'none', 'age', 'sex' or 'age-sex'; ",
     ),
     "a missing table": ("[[grid]]", "[[gird]]", r"key 'gird': there is no such key; did you mean 'grid'\?$"),
-    "a missing key": ('complaint = ["chest pain"]', "", r"key 'cohort\.complaint': this key is missing; add it$"),
+    "a missing key": ('models = ["rn-900k"]', "", r"key 'grid\.0\.models': this key is missing; add it$"),
     "no TOML": ("batch = 32", "batch = = 32", r": this is not TOML: .*line 21, column 9\); mend the line named$"),
     "an unknown kind": (
         '"registers"',

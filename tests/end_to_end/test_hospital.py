@@ -183,7 +183,7 @@ def test_target_visits_have_the_right_ecg_and_the_true_label(
         visit = row["visit_id"]
         assert row["ecg_id"] == wanted[visit]
         assert row["patient_id"] == truth[visit]["patient_id"] == usable[row["ecg_id"]]["patient_id"]
-        assert float(row["label"]) == float(truth[visit]["infarction"])
+        assert float(row["label:AMI"]) == float(truth[visit]["infarction"])
         assert time(row["prediction_time"]) == arrival[visit] + timedelta(hours=3)
     # Nothing else is missing than the older visits of the temporal test's patients.
     temporal = [row for row in target if row["split"] == "temporal_test"]
@@ -242,7 +242,7 @@ def test_the_flow_chart_counts_what_is_there(chain: Chain, cohort: Table, usable
             assert step["visits" if role == "target" else "ecgs"] == len(here)
             assert step["patients"] == len({row["patient_id"] for row in here})
             if role == "target":
-                assert step["reasons"]["with the outcome"] == sum(row["label"] == "1.0" for row in here)
+                assert step["reasons"]["with the outcome"] == sum(row["label:AMI"] == "1.0" for row in here)
     flow_text = (chain.work / "report" / "flow.txt").read_text()
     for name in ("build", "flow", "run"):
         assert flow_text.strip() in chain.said[name].stdout
@@ -254,9 +254,11 @@ def test_each_run_has_predicted_every_ecg_of_its_test_sets(chain: Chain, cohort:
     for folder in folders:
         run = json.loads((folder / "run.json").read_text())
         predictions = table(folder / "predictions.csv")
-        targets = ("age", "sex") if run["role"] == "source" else ("label",)
+        targets = ("age", "sex") if run["role"] == "source" else ("AMI",)
         wanted = {
-            (row["ecg_id"], row["patient_id"], row["split"], target): float(row[target])
+            (row["ecg_id"], row["patient_id"], row["split"], target): float(
+                row["label:AMI" if target == "AMI" else target]
+            )
             for row in cohort
             for target in targets
             if row["role"] == run["role"] and row["split"] != "train"
@@ -288,7 +290,7 @@ def test_the_results_are_complete_and_count_what_they_are_of(chain: Chain, cohor
         assert int(row["n"]) == len(here)
         assert int(row["patients"]) == len({one["patient_id"] for one in here})
         if role == "target":
-            assert int(row["events"]) == sum(one["label"] == "1.0" for one in here)
+            assert int(row["events"]) == sum(one["label:AMI"] == "1.0" for one in here)
         value, low, high = (float(row[name]) for name in ("value", "low", "high"))
         assert low <= high
         assert math.isfinite(value)

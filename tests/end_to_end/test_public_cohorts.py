@@ -1,11 +1,10 @@
-"""The studies of public sets as they are shipped, through the command line: on trees whose answers are known, and PTB-XL's
-on the real recordings."""
+"""The shipped studies of public sets, by command line: on trees whose answers are known, and on real PTB-XL."""
 
 from __future__ import annotations
 
 import ast
 import csv
-import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date
@@ -25,7 +24,7 @@ from public_sets import challenge, code_15, mimic
 STUDIES = Path(__file__).parents[2] / "studies"
 SUPERCLASSES = ["NORM", "MI", "STTC", "CD", "HYP"]
 PARTS = {"1": "train", "9": "validation", "10": "random_test"} | {str(fold): "train" for fold in range(2, 9)}
-Truth = dict[str, tuple[str, str, set[str]]]
+Truth = dict[str, tuple[str, str, set[str]]]  # file → patient, split, labels
 
 
 class OneStudy:
@@ -117,7 +116,7 @@ def test_mimic_visit_by_visit(command: CommandLine, tmp_path: Path) -> None:
     ):
         assert flow[f"target/{step}"].excluded_visits == 2 * len(left_out), step
     assert flow["source/known"].excluded_patients == 2, "no visit"
-    assert not json.loads((study.folder / "cohort" / "flow.json").read_text())[-1]["reasons"].get("not followed", 0)
+    assert not any("not followed" in reason for step in flow.steps for reason in step.reasons)
 
 
 def test_deaths_of_mimic_can_be_part_of_the_outcome(command: CommandLine, tmp_path: Path) -> None:
@@ -131,6 +130,35 @@ def test_deaths_of_mimic_can_be_part_of_the_outcome(command: CommandLine, tmp_pa
     assert len(days) == len(answers.events) + 1, "one of the dead had an infarction before"
     assert events_of(target, "either") == days
     assert set(target.visit_id[target.labels["either"] == 1].tolist()) == days.keys()
+
+
+def check_complaints(study: OneStudy, *expected: tuple[str, str]) -> None:
+    """What is said of one change after the other; by the check, too, which then does not say that all is well."""
+    for change, words in expected:
+        assert re.search(words, study.complaint("cohort", "build", more=(change,))), change
+        code, out, err = study.run("cohort", "check", more=(change,))
+        assert code == 2
+        assert re.search(words, out + err, re.MULTILINE), change
+
+
+def test_mistakes_with_mimic(command: CommandLine, tmp_path: Path) -> None:
+    mimic.write_mimic(tmp_path, 1)
+    study = mimic_study(command, tmp_path)
+    said = command.complaint("ingest", tmp_path, "--archive", study.archive, "--preset", "mimic-iv-ecg")
+    assert said.endswith("record_list.csv: there is no such file; give the folder that holds the set's tables")
+    study.ingest(tmp_path / "mimic-iv-ecg", "mimic-iv-ecg")
+    check_complaints(
+        study,
+        ('cohort.complaint=["CP"]', r"triage\.csv\.gz, column 'chiefcomplaint', key 'cohort\.complaint': no visit has"),
+        (
+            'cohort.visits.joins.0.columns.complaint="complaint"',
+            r"triage\.csv\.gz, column 'complaint', .* no such column; did you mean 'chiefcomplaint'\?",
+        ),
+        (
+            f'cohort.diagnoses.file="{tmp_path / "d.csv.gz"}"',
+            r"d\.csv\.gz: there is no such file; set cohort\.diagnoses",
+        ),
+    )
 
 
 # CODE-15 %
@@ -156,6 +184,18 @@ def test_code15_patients_of_source_and_target(command: CommandLine, tmp_path: Pa
     assert all(np.isnan(source.labels[label]).all() for label in cohort.outcomes)
     assert not np.isnan(source.age).any()
     assert not np.isnan(source.sex).any()
+    check_complaints(
+        study,
+        ('cohort.labels=["AFIB"]', r"code-15 has no label 'AFIB'; choose of AF"),
+        (
+            'cohort.temporal_test="1/10"',
+            r"no ECG has a patient and a time, which the temporal test needs; set it to 0$",
+        ),
+        (
+            'cohort.split={scheme="column", train=["1"], validation=["2"]}',
+            r"'cohort\.split\.scheme': code-15 has no folds of its own; choose \"paper\", \"k-fold\"",
+        ),
+    )
 
 
 # The Challenge
@@ -178,7 +218,10 @@ def test_the_challenge_leaves_each_collection_out_once(command: CommandLine, tmp
         assert cohort.age[row] == told.age or (told.age is None and np.isnan(cohort.age[row]))
     assert set(cohort.split.tolist()) == {FOLD}
     sites = cohort.settings["split"]["sites"]
-    assert len(sites) == 6
+    parts = [(step.text, step.ecgs) for step in cohort.flow.steps if step.part and step.branch == "target"]
+    assert parts == [*((f"site {site}", 6) for site in sites), ("other sites, never tested", 6)]
+    table = (study.folder / "cohort" / "table-1.csv").read_text(encoding="utf-8").splitlines()
+    assert "never tested" in table[0]
     for number, site in enumerate(sites):
         fold = in_fold(cohort, number)
         tested = fold.select(split=SITE_TEST)
@@ -273,6 +316,13 @@ def test_superclasses_of_ptbxl_are_those_of_its_tables(
     assert list(cohort.outcomes) == SUPERCLASSES
     assert Counter(cohort.split.tolist()) == {"train": 1490, "validation": 242, "random_test": 255}
     assert "139 with NORM" in study.done("cohort", "flow")  # of fold 10
+    check_complaints(
+        study,
+        ('cohort.folder="nowhere"', r"nowhere/ptbxl_database\.csv: there is no such file; give the folder"),
+        ('cohort.labels=["NORMAL"]', r"'cohort\.labels': ptb-xl has no label 'NORMAL'; choose of NORM, "),
+        ("cohort.split.random_test=[10]", r"'cohort\.split\.random_test\.0': this must be a text; write it in quotes"),
+        ('cohort.split.random_test=["11"]', r"split\.random_test': no row of the target has one of these values"),
+    )
 
 
 def test_all_71_statements_of_ptbxl_are_those_of_its_tables(

@@ -222,13 +222,13 @@ VISITS = [("secret1", 1, "N"), ("secret2", 2, "S"), ("secret1", 3, "E"), ("secre
         (
             SiteSplit(scheme="sites", sites=("N", "Lund")),
             {"temporal_test": Fraction(0)},
-            "key 'cohort.split.sites': no row of the target is at the site 'B', or all of them are in the "
-            "temporal test; write sites as they stand in the column, and leave out those without a visit",
+            "key 'cohort.split.sites': no row of the target is at the site 'Lund', or all of them are in the "
+            "temporal test; write sites as they stand in the column, and leave out those without any row",
         ),
         (
             COLUMN,
             {"values": ["1", "2", "1", "3"], "file": "visits.csv"},
-            "visits.csv, key 'cohort.split.temporal_test': no row of the target has one of these values in the column of the split; "
+            "visits.csv, key 'cohort.split.temporal_test': no row of the target has one of these values; "
             "write them as they stand in the column; whole numbers have no decimal point",
         ),
         (

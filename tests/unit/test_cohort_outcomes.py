@@ -143,10 +143,11 @@ def test_incomplete_follow_up_is_found_and_counted() -> None:
         deaths=deaths(("D", 12)),
         covered=date(2017, 4, 28),
     )
-    # Covered until day 28: short for all but A, who had the event, D, who died, and the early visit, whose day 30 is day 27.
+    # Covered until day 28: short for all but A, who had the event, D, who died, and the early visit, whose last day is
+    # day 27.
     found, notes = labels(seen, AMI, sources)
     assert [label for label, _ in found.values()] == [1, 0, 0, 0, 0, 0, 0]
-    assert notes == {"not followed for all days of AMI, kept without": 4}
+    assert notes == {"not followed for all days of AMI, label 0": 4}
     found, notes = labels(seen, AMI, sources, FollowUp(incomplete="unknown"))
     assert [label for label, _ in found.values()] == [1, None, None, 0, None, None, 0]
     assert notes == {"not followed for all days of AMI, label empty": 4}

@@ -81,7 +81,7 @@ def test_the_import_test_sees_imports() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["", ".cohort", ".evaluation", ".report", ".archive", ".formats", ".registers", ".cli"]
+    "part", ["", ".cohort", ".evaluation", ".report", ".archive", ".formats", ".registers", ".cli", ".study.cohorts"]
 )
 def test_light_parts_do_not_load_torch(part: str) -> None:
     code = f"import precordial{part}, sys; sys.exit('torch' in sys.modules)"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from precordial.errors import RegisterError
 from precordial.registers import Account, TableSettings, Visits, csv_files, read_table, read_visits, stat_files
 from precordial.registers.settings import VisitColumns
+from precordial.registers.values import trimmed
 from sas_files import write_sas
 
 COLUMNS = VisitColumns(
@@ -33,6 +34,7 @@ EXPECTED = {
     "age": [47.0, None, 0.5],
     "sex": [0.0, 1.0, None],
     "site": [None, None, None],
+    "fold": [None, None, None],
 }
 
 
@@ -269,7 +271,7 @@ def test_csv_as_people_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert read_table(path, {"id": "id", "why": why}).rows() == expected
 
 
-cells = st.text(st.sampled_from('a";\n å'), max_size=4)
+cells = st.text(st.sampled_from('a";\n å\t\v'), max_size=4)
 
 
 @settings(max_examples=60, deadline=None)
@@ -292,7 +294,9 @@ def test_any_cells_come_back_in_blocks_of_any_size(
         header = csv_files.csv_header(path, spelling)
         batches = list(csv_files.csv_batches(path, spelling, header, Account().problem))
     assert header == ["one", "other"]
-    assert [tuple(cell or "" for cell in row) for batch in batches for row in batch.rows()] == rows
+    assert [tuple(cell or "" for cell in row) for batch, _ in batches for row in batch.rows()] == rows
+    for batch, tidy in batches:
+        assert not tidy or batch.equals(trimmed(batch))
 
 
 BROKEN = {

@@ -204,7 +204,7 @@ def test_values_that_mean_the_main_position(table: Callable[..., Path]) -> None:
 def test_texts_that_mean_empty(table: Callable[..., Path]) -> None:
     path = table("visit_id,patient_id,arrival,complaint,age\n1,NULL,9999-12-31, . ,NA\n2,b,2017-01-01,x,47\n")
     read = visits(path, missing=["NULL", "NA", ".", "9999-12-31"], columns={"age": "age"})
-    assert read.row(0) == (2, "1", None, None, None, None, None, None, None)
+    assert read.row(0) == (2, "1", *[None] * 8)
     assert read["age"].to_list() == [None, 47.0]
     with pytest.raises(RegisterError, match="column 'age': this is not a number"):
         visits(path, columns={"age": "age"})

@@ -139,7 +139,7 @@ def test_both_formats_hold_the_same_ecgs(hospitals: dict[str, Hospital], archive
 def test_a_cohort_from_the_record_list(hospitals: dict[str, Hospital], archives: dict[str, Archive]) -> None:
     hospital, archive = hospitals["wfdb"], archives["wfdb"]
     columns = {name: name for name in ("file", "patient_id", "recorded_at", "age", "sex")}
-    given = {"kind": "labels", "table": {"file": "labels.csv", "columns": {**columns, "label": "infarction"}}}
+    given = {"kind": "labels", "table": {"file": "labels.csv", "columns": {**columns, "labels": ["infarction"]}}}
     settings = LabelsSettings.model_validate(given).resolve(hospital.registers)
     cohort = build_cohort(settings, archive.table(), rejects=archive.reject_counts())
     ecgs = {row["file"]: row for row in table(hospital.truth / "truth.csv")}

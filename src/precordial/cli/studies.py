@@ -206,7 +206,8 @@ def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str
     from precordial.report.withheld import flow_and_table
 
     chart, characteristics = flow_and_table(cohort, settings.privacy.smallest_cell)
-    folder, tables = settings.folder / "report", {"table-1": characteristics, **results_tables(rows, cohort.outcomes)}
+    results = results_tables(rows, cohort.outcomes, counts=not settings.privacy.smallest_cell)
+    folder, tables = settings.folder / "report", {"table-1": characteristics, **results}
     write_report(folder, tables, flow=chart.text())
     if flow:
         print(chart.text())

@@ -44,7 +44,7 @@ def split_target(
     kept = newer.filter(pl.col("split") != NOT_IN_SPLIT)
     if len(kept) < len(newer):
         chart.step("target", "given", "of a split that is named", newer, kept, "of no split that is named")
-    chart.parts("target", kept)
+    chart.parts("target", kept, settings.folds)
     return visits
 
 
@@ -76,8 +76,8 @@ def assemble(
         tables.append(table.with_columns(pl.lit(role).alias("role"), order).select(list(kinds)))
     rows = pl.concat(tables)
     del source, target, tables
-    order = _order(rows)
-    columns = {name: _numpy(rows[name], kind)[order] for name, kind in kinds.items()}
+    places = _order(rows)
+    columns = {name: _numpy(rows[name], kind, places) for name, kind in kinds.items()}
     return Cohort(
         **{name: columns[name] for name in COLUMNS},
         labels={name: columns[LABEL + name] for name in outcomes},
@@ -124,12 +124,17 @@ def _by_number(column: pl.Series) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     return np.array(words.cast(pl.String).to_list(), np.str_), number[texts.to_physical().to_numpy()]
 
 
-def _numpy(column: pl.Series, kind: str) -> NDArray[Any]:
+def _numpy(column: pl.Series, kind: str, places: NDArray[np.int64] | None = None) -> NDArray[Any]:
+    """The cells at some places, by default all."""
+    at: Any = slice(None) if places is None else places
+    if kind == "text":
+        words, number = _by_number(column)
+        return np.asarray(words[number[at]])
+    cells: NDArray[Any] = column.to_numpy()
     if kind == "time":
-        return column.to_numpy().astype("datetime64[s]")
-    if kind == "float":
-        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    if kind == "int":
-        return column.to_numpy().astype(np.int64)
-    words, number = _by_number(column)
-    return words[number]
+        cells = cells.astype("datetime64[s]")
+    elif kind == "int":
+        cells = cells.astype(np.int64)
+    else:
+        cells = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.asarray(cells[at])

@@ -163,7 +163,7 @@ def _by_column(
     for name in TARGET_SPLITS:
         if getattr(scheme, name) and not (split == name).any():
             raise RegisterError(
-                "no row of the target has one of these values in the column of the split",
+                "no row of the target has one of these values",
                 file=file,
                 key=f"cohort.split.{name}",
                 remedy="write them as they stand in the column; whole numbers have no decimal point",

@@ -12,6 +12,7 @@ from precordial.cohort import eligibility
 from precordial.cohort import visits as steps
 from precordial.cohort.build import build_cohort
 from precordial.cohort.flow import number_text
+from precordial.cohort.from_registers import none_left
 from precordial.cohort.labels import join_by_file, join_by_id
 from precordial.cohort.outcomes import diagnosed
 from precordial.cohort.read import Registers, final_ids, read_label_table, read_registers
@@ -88,7 +89,7 @@ def check_cohort(
     if isinstance(settings, RegistersSettings):
         registers = read_registers(settings, account)
         if not account.problems:
-            _check_visits(settings, registers, found)
+            _check_visits(settings, registers, found, problems)
             _check_diagnoses(settings, registers, found)
             _check_patients(registers, found)
             if ecgs is not None:
@@ -96,11 +97,11 @@ def check_cohort(
     else:
         _check_labels(settings, ecgs, table, account, found, problems)
     if ecgs is None:
-        found.warnings.append("there is no archive of ECGs yet: whether the registers fit to it was not checked")
+        found.warnings.append("there is no archive of ECGs yet: whether the tables fit to it was not checked")
     return Check(account, tuple(found.facts), (*account.problems, *problems), tuple(found.warnings))
 
 
-def _check_visits(settings: RegistersSettings, registers: Registers, found: _Findings) -> None:
+def _check_visits(settings: RegistersSettings, registers: Registers, found: _Findings, problems: list[str]) -> None:
     visits = registers.visits
     complete = steps.complete_visits(visits, complaint=settings.complaint is not None)
     found.fact(len(complete), len(visits), "visits have all that a visit needs", warn=len(complete) < len(visits) / 2)
@@ -115,6 +116,8 @@ def _check_visits(settings: RegistersSettings, registers: Registers, found: _Fin
     contains = settings.complaint_match == "contains"
     chest = eligibility.with_complaint(merged, settings.complaint, contains=contains)
     found.fact(len(chest), len(merged), "visits are for one of the study's complaints", warn=not len(chest))
+    if not len(chest):
+        problems.append(str(none_left(settings, "complaint", len(merged), "for another complaint")))
     counts = merged.group_by(pl.col("complaint").str.to_lowercase()).len().filter(pl.col("len") >= FEWEST)
     most = counts.sort(["len", "complaint"], descending=[True, False]).head(SHOWN_COMPLAINTS)
     listed = ", ".join(f"{text} ({number_text(count)})" for text, count in most.iter_rows())

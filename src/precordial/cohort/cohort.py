@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from precordial import __version__
+from precordial.cohort.columns import read_columns
 from precordial.cohort.flow import Flow
 from precordial.cohort.folds import in_fold
-from precordial.cohort.splits import fraction_size
+from precordial.cohort.splits import fraction_size, runs
 from precordial.errors import RegisterError
 from precordial.files import replacing, write_atomic
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FORMAT = 2
 TABLE, MANIFEST, FLOW, ACCOUNT = "cohort.csv", "manifest.json", "flow.json", "account.json"
@@ -54,7 +57,7 @@ _FILL: dict[str, Any] = {
     "int": -1,
     "float": np.nan,
 }
-_CHUNK = 100_000  # rows read at a time, so that their cells never stand in memory all at once
+_CHUNK = 100_000  # rows written at a time, so that their text never stands in memory all at once
 _REBUILD = "build it: precordial cohort build STUDY.toml"
 _CHANGED = "the table is not the one that was saved (changed by hand, or half written)"
 T = TypeVar("T")
@@ -208,8 +211,10 @@ class Cohort:
         }
         table = pl.DataFrame(
             [
+                _texts(name, values)
+                if kind == "text"
                 # Polars does not know whole seconds.
-                pl.Series(name, values.astype("datetime64[ms]") if kind == "time" else values, nan_to_null=True)
+                else pl.Series(name, values.astype("datetime64[ms]") if kind == "time" else values, nan_to_null=True)
                 for name, kind, values in self._columns()
             ]
         )
@@ -232,7 +237,10 @@ class Cohort:
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        columns = _opened(folder / TABLE, lambda path: _read_columns(path, manifest["outcomes"]), _CHANGED)
+        kinds = dict(COLUMNS)
+        for name in manifest["outcomes"]:
+            kinds |= {LABEL + name: "float", EVENT + name: "time"}
+        columns = _opened(folder / TABLE, lambda path: read_columns(path, kinds), _CHANGED)
         flow = _opened(folder / FLOW, lambda path: Flow.from_json(json.loads(path.read_bytes())), "it cannot be read")
         account = _opened(folder / ACCOUNT, lambda path: dict(json.loads(path.read_bytes())), "it cannot be read")
         labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
@@ -251,24 +259,6 @@ def _opened(path: Path, read: Callable[[Path], T], problem: str) -> T:
         raise RegisterError("there is no such file", file=path, remedy=_REBUILD) from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RegisterError(problem, file=path, remedy=_REBUILD) from error
-
-
-def _read_columns(path: Path, outcomes: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """The columns of a saved table. Python's own reader: a training machine has no Polars."""
-    kinds = COLUMNS | {prefix + name: kind for name in outcomes for prefix, kind in ((LABEL, "float"), (EVENT, "time"))}
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kinds}
-    with path.open(encoding="utf8", newline="") as file:
-        reader = csv.reader(file)
-        if next(reader, None) != list(kinds):
-            raise ValueError("other columns")
-        more = True
-        while more:
-            rows = list(islice(reader, _CHUNK))
-            more = len(rows) == _CHUNK
-            cells = list(zip(*rows, strict=True)) if rows else [()] * len(kinds)
-            for (name, kind), column in zip(kinds.items(), cells, strict=True):
-                parts[name].append(_column(column, kind))
-    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -317,7 +307,7 @@ def in_fraction(
 def _bytes(values: NDArray[Any], kind: str) -> bytes:
     """What stands for a column in the digest: the same for equal contents, whatever the width of the array's text."""
     if kind == "text":
-        return "\0".join(values.tolist()).encode()
+        return _joined(values)
     if kind == "time":
         return values.astype("datetime64[s]").astype("<i8").tobytes()
     if kind == "int":
@@ -325,9 +315,28 @@ def _bytes(values: NDArray[Any], kind: str) -> bytes:
     return np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
 
 
-def _column(cells: tuple[str, ...], kind: str) -> NDArray[Any]:
-    if kind == "float":
-        return np.array([float(cell) if cell else np.nan for cell in cells], np.float64)
-    if kind == "time":
-        return np.array(cells, "datetime64[s]")
-    return np.array(cells, np.int64 if kind == "int" else np.str_)
+def _joined(texts: NDArray[np.str_]) -> bytes:
+    """The texts in UTF-8 with a NUL between any two."""
+    width = texts.dtype.itemsize // 4
+    if len(texts) and width:
+        points = np.ascontiguousarray(texts).view(np.uint32).reshape(-1, width)
+        cells = np.zeros((len(texts), width + 1), np.uint8)
+        cells[:, :width] = points
+        kept = cells != 0
+        # With ASCII alone, and no NUL inside of a text, bytes are characters, and a NUL is where a text has ended.
+        if points.max() < 128 and not (kept[:, 1:width] > kept[:, : width - 1]).any():
+            kept[:, width] = True
+            return bytes(cells[kept][:-1])
+    return "\0".join(texts.tolist()).encode()
+
+
+def _texts(name: str, values: NDArray[np.str_]) -> pl.Series:
+    """A column of text for Polars; empty cells are null, and written as nothing.
+
+    Polars takes a text from NumPy one by one: of a run of equal ones, it is given the first.
+    """
+    import polars as pl
+
+    first, length = runs(values)
+    texts = pl.Series(name, [text or None for text in values[first].tolist()], pl.String)
+    return texts.gather(np.repeat(np.arange(len(first)), length))

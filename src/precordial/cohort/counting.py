@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from precordial.cohort.cohort import LABEL
-from precordial.cohort.flow import SPLITS, Count, Flow, FlowStep, fold_text
+from precordial.cohort.flow import NEVER, SPLITS, Count, Flow, FlowStep, fold_text
 from precordial.cohort.people import rows_each
 from precordial.cohort.splits import SOURCE_SPLITS, TARGET_SPLITS
 
@@ -78,15 +78,15 @@ class FlowChart:
 
         `touched` is the number of patients who lose a row, where it does not follow from the two, since ids changed.
         """
-        first, kept = _box(branch, key, why, before), _box(branch, key, text, after)
+        kept = _box(branch, key, text, after)
+        had, have = rows_each(before["patient_id"], after["patient_id"])
         if touched is None:
-            had, have = rows_each(before["patient_id"]), rows_each(after["patient_id"])
             touched = int((had > np.pad(have, (0, len(had) - len(have)))).sum())
         self._steps.append(
             replace(
                 kept,
                 why=why,
-                excluded_patients=(first.patients or 0) - (kept.patients or 0),
+                excluded_patients=int(np.count_nonzero(had)) - int(np.count_nonzero(have)),
                 excluded_visits=None if kept.visits is None else len(before) - len(after),
                 excluded_ecgs=None if kept.ecgs is None else len(before) - len(after),
                 touched_patients=touched,
@@ -121,6 +121,9 @@ def _split_tables(branch: str, table: pl.DataFrame, folds: Sequence[str]) -> Ite
         rest = table.filter(pl.col("split") == "fold")
         for number in range(max(len(folds), int(rest["fold"].max()) + 1)):  # type: ignore[arg-type]
             yield f"fold-{number + 1}", fold_text(number, folds), rest.filter(pl.col("fold") == number)
+        never = rest.filter(pl.col("fold") < 0)
+        if len(never):
+            yield NEVER[0], NEVER[1], never
 
 
 def _outcomes(part: pl.DataFrame) -> dict[str, Count]:
@@ -139,7 +142,7 @@ def _outcomes(part: pl.DataFrame) -> dict[str, Count]:
 
 
 def _patients(table: pl.DataFrame) -> int:
-    return int(np.count_nonzero(rows_each(table["patient_id"])))
+    return int(np.count_nonzero(rows_each(table["patient_id"])[0]))
 
 
 def _box(branch: str, key: str, text: str, table: pl.DataFrame) -> FlowStep:

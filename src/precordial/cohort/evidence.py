@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from precordial.cohort.cohort import Cohort
 from precordial.cohort.definitions import Outcome
 from precordial.cohort.folds import LEFT_OUT, fold_names, fold_splits
-from precordial.cohort.splits import FOLD
+from precordial.cohort.splits import FOLD, runs
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -94,6 +94,9 @@ def number_texts(texts: NDArray[np.str_]) -> Numbers:
     """
     if len(texts) == 0 or texts.dtype.itemsize == 0:
         return np.zeros(len(texts), np.int64)
+    first_of_run, length = runs(texts)
+    if 2 * len(length) < len(texts):
+        return np.repeat(number_texts(texts[first_of_run]), length)
     hashes = _hashes(texts)
     order = np.argsort(hashes)
     first = np.concatenate([[True], hashes[order[1:]] != hashes[order[:-1]]])

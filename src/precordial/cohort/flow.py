@@ -14,6 +14,7 @@ SPLITS = {
     "site_test": "site test",
     "temporal_test": "temporal test",
 }
+NEVER = "fold-none", "other sites, never tested"  # key and words of the rows that are in no fold
 Count = int | str  # a text is what is shown in place of a count that would tell too much; see `report.disclosure`
 
 

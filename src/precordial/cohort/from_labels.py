@@ -30,7 +30,10 @@ def from_labels(
         raise RegisterError(
             f"none of the {len(rows)} rows of the label table has an ECG in the archive",
             file=file,
-            remedy="check the column of the ECG's file or id against `precordial archive info`",
+            key="archive.path" if settings.dataset else None,
+            remedy=f"give the archive into which {settings.dataset} was ingested"
+            if settings.dataset
+            else "check the column of the ECG's file or id against `precordial archive info`",
         )
     if settings.needs_times:
         known = steps.identified_ecgs(joined)
@@ -40,7 +43,7 @@ def from_labels(
                 "no ECG has a patient and a time, which the temporal test needs",
                 file=file,
                 key="cohort.temporal_test",
-                remedy="set it to 0, or name the column of the time",
+                remedy="set it to 0" + ("" if settings.dataset else ", or name the column of the time"),
             )
     else:
         known = joined.drop_nulls("patient_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
@@ -67,13 +68,9 @@ def _numbered(registers: Registers) -> Registers:
     """The registers with patients by number."""
     outcomes = registers.outcomes
     tables = {name: getattr(outcomes, name) for name in ("diagnoses", "procedures", "deaths", "left")}
-    by_number = {name: numbered(table) for name, table in tables.items() if table is not None}
-    return replace(
-        registers,
-        visits=numbered(registers.visits),
-        patients=numbered(registers.patients),
-        outcomes=replace(outcomes, **by_number),
-    )
+    by_number: dict[str, Any] = {name: numbered(table) for name, table in tables.items() if table is not None}
+    visits, patients = numbered(registers.visits), numbered(registers.patients)
+    return replace(registers, visits=visits, patients=patients, outcomes=replace(outcomes, **by_number))
 
 
 def _usable_ecgs(
@@ -104,7 +101,7 @@ def _eligible(
         nonlocal visits
         chart.step("target", key, text, visits, after, why)
         if not len(after):
-            raise _none_left(settings, key, len(visits), why)
+            raise none_left(settings, key, len(visits), why)
         visits = after
 
     if asked.sites is not None:
@@ -126,15 +123,18 @@ def _eligible(
     return visits
 
 
-def _none_left(settings: RegistersSettings, step: str, visits: int, why: str) -> RegisterError:
+def none_left(settings: RegistersSettings, step: str, visits: int, why: str) -> RegisterError:
     """What to say when a criterion leaves nobody."""
     if step == "complaint":
+        joined = [join for join in settings.visits.joins if "complaint" in join.columns]
+        exact = settings.complaint_match == "exact"
         return RegisterError(
             "no visit has one of the complaints",
-            file=settings.visits.where,
-            column=settings.visits.columns.complaint,
+            file=joined[0].where if joined else settings.visits.where,
+            column=joined[0].columns["complaint"] if joined else settings.visits.columns.complaint,
             key="cohort.complaint",
-            remedy="write the complaints as they stand in this column",
+            remedy="write the complaints as they stand in this column"
+            + (', or set complaint_match = "contains"' if exact else ""),
         )
     return RegisterError(
         f"no visit is left: all {visits} are left out ({why})",
@@ -180,7 +180,7 @@ def _eligible_with_ecg(settings: RegistersSettings, visits: pl.DataFrame, chart:
         years = f"{low} years or older" if asked.max_age is None else f"{low} to {asked.max_age:g} years old"
         chart.step("target", "age", years, visits, aged, "of another or unknown age")
         if not len(aged):
-            raise _none_left(settings, "age", len(visits), "of another or unknown age")
+            raise none_left(settings, "age", len(visits), "of another or unknown age")
         visits = aged
     if asked.visits == "first-with-ecg":
         first = eligibility.first_of_patient(visits)
@@ -220,6 +220,9 @@ def _source(
     chart.step("source", "known", "of patients in the visit register", usable, in_register, "of unknown patients")
     source = steps.without_patients(in_register, visits)
     staying = steps.known_patients(source, steps.without_patients(eligible, visits))
+    # Where visits were left out for more than that, these patients may have had an index ECG.
+    only_ecg = chart.flow()["target/splits"].patients == chart.flow()["target/index-ecg"].patients
+    visit = "chest pain but without an index ECG" if only_ecg else "an eligible visit that was left out"
     chart.step(
         "source",
         "others",
@@ -228,7 +231,7 @@ def _source(
         source,
         "of target patients",
         reasons={
-            "patients with chest pain but without an index ECG stay": staying["patient_id"].n_unique(),
+            f"patients with {visit} stay": staying["patient_id"].n_unique(),
             "ECGs of theirs": len(staying),
         },
     )

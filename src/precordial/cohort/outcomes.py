@@ -145,7 +145,7 @@ def _with_follow_up(
         last = pl.lit(covered) if covered is not None else end
         short &= ~(pl.col("died") <= pl.min_horizontal(end, last)).fill_null(False)
     short &= pl.col(label) == 0
-    kept = "kept without" if follow_up.incomplete == "keep" else "label empty"
+    kept = "label 0" if follow_up.incomplete == "keep" else "label empty"
     count = joined.filter(short).height
     notes[f"not followed for all days of {outcome.name}, {kept}"] += count
     if follow_up.incomplete == "unknown" and count:

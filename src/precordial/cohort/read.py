@@ -12,6 +12,7 @@ import polars as pl
 from precordial.cohort.cohort import LABEL
 from precordial.cohort.labels import label_names
 from precordial.cohort.outcomes import Sources
+from precordial.cohort.schemes import ColumnSplit
 from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.errors import RegisterError, SettingsError
 from precordial.registers import (
@@ -148,7 +149,7 @@ def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None, accou
 
     Raises:
         RegisterError: a label is neither 0 nor 1.
-        SettingsError: the set has no such label.
+        SettingsError: the set has no such label, or no folds.
     """
     if settings.table is not None:
         plan = plan_of(settings.table, "table", female=settings.female_values, male=settings.male_values)
@@ -171,5 +172,11 @@ def read_label_table(settings: LabelsSettings, table: pl.DataFrame | None, accou
                 remedy=f"choose of {', '.join(near)}{more}",
             )
         chosen |= dict.fromkeys(found)
+    if isinstance(settings.split, ColumnSplit) and table["fold"].null_count() == len(table):
+        raise SettingsError(
+            f"{settings.dataset} has no folds of its own",
+            key="cohort.split.scheme",
+            remedy='choose "paper", "k-fold" or "sites"',
+        )
     rest = [name for name in table.columns if name not in present]
     return table.select(*rest, *(pl.col(name).alias(LABEL + name) for name in chosen))

@@ -16,7 +16,7 @@ from precordial.registers.csv_files import Spelling
 from precordial.registers.joins import LookUp, add_columns
 from precordial.registers.sources import open_source
 from precordial.registers.table_settings import Kind, TableSettings, natural_key
-from precordial.registers.values import Writing, convert, plain_text, remedy, trimmed
+from precordial.registers.values import Writing, convert, plain_text, remedy
 
 BLANK = "blank row"
 CODE = "code "  # before the place of a code column
@@ -122,7 +122,6 @@ def _rows(plan: Plan, path: Path, account: Account, log: TableAccount) -> Iterat
     absent = [pl.lit(None, pl.String).alias(ours) for ours in plan.columns if ours not in columns]
     row = 2
     for raw in source.batches(wanted, labelled):
-        raw = trimmed(raw)
         cells = [_cells(raw[theirs], plan.kind(ours), plan).alias(ours) for ours, theirs in columns.items()]
         frame = pl.DataFrame([pl.int_range(row, row + raw.height, dtype=pl.Int64, eager=True).alias("row"), *cells])
         row += raw.height

@@ -115,9 +115,8 @@ def _read(path: Path, spelling: Spelling, named: Sequence[str]) -> pl.DataFrame:
     if twice is not None:
         raise RegisterError("two columns have this name", file=path, column=twice, remedy="rename one of them")
     nothing = pl.DataFrame(schema={str(place): pl.String for place in range(len(header))})
-    return pl.concat([nothing, *csv_batches(path, spelling, header, Account().problem)]).rename(
-        {str(place): name for place, name in enumerate(header)}
-    )
+    batches = (frame for frame, _ in csv_batches(path, spelling, header, Account().problem))
+    return pl.concat([nothing, *batches]).rename({str(place): name for place, name in enumerate(header)})
 
 
 def _check_names(path: Path, present: list[str], named: list[str], more: list[str]) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 from precordial.errors import RegisterError
 from precordial.registers.csv_files import Report, Spelling, csv_batches, csv_header
 from precordial.registers.stat_files import SUFFIXES, stat_batches, stat_header
+from precordial.registers.values import trimmed
 
 ROWS = 1_000_000  # of a Parquet file read at a time
 OTHERS = {".xlsx": "Excel", ".xls": "Excel", ".ods": "OpenDocument", ".sav": "SPSS", ".rds": "R", ".zip": "ZIP"}
@@ -23,7 +24,8 @@ class Source:
     Attributes:
         names: of its columns.
         batches: from the wanted columns, each named once, and those of them whose values are to be read as their labels
-            where the file has such, to the rows in their order: text, or types of the file's own.
+            where the file has such, to the rows in their order: text without blanks around it, null where it is empty,
+            or types of the file's own.
     """
 
     names: list[str]
@@ -54,7 +56,9 @@ def open_source(path: Path, spelling: Spelling, report: Report, expected: tuple[
         if suffix in SUFFIXES:
             # What the file says of its encoding counts, unless another one than the default is set.
             about = stat_header(path, "" if spelling.encoding == "utf8" else spelling.encoding, spelling.catalog)
-            return Source(about.names, lambda wanted, labelled: stat_batches(path, about, wanted, labelled))
+            return Source(
+                about.names, lambda wanted, labelled: map(trimmed, stat_batches(path, about, wanted, labelled))
+            )
         return _csv(path, spelling, report, expected)
     except OSError as error:
         problem = f"the file cannot be read ({error.strerror})"
@@ -66,8 +70,8 @@ def _csv(path: Path, spelling: Spelling, report: Report, expected: tuple[str, ..
 
     def batches(wanted: list[str], labelled: Container[str]) -> Iterator[pl.DataFrame]:
         chosen = [pl.col(str(header.index(name))).alias(name) for name in wanted]
-        for frame in csv_batches(path, spelling, header, report):
-            yield frame.select(chosen)
+        for frame, tidy in csv_batches(path, spelling, header, report):
+            yield frame.select(chosen) if tidy else trimmed(frame.select(chosen))
 
     return Source(header, batches)
 
@@ -84,7 +88,7 @@ def _parquet(path: Path) -> Source:
         try:
             rows = pl.scan_parquet(path, glob=False).select(wanted)
             while (frame := rows.slice(offset, ROWS).collect()).height:
-                yield frame
+                yield trimmed(frame)
                 offset += ROWS
         except (pl.exceptions.PolarsError, OSError) as error:
             raise damaged from error

@@ -58,9 +58,10 @@ class _File(Strict):
 
     def resolve(self, base: Path) -> Self:
         """A copy whose files are relative to `base`, the folder of the study file."""
-        file = base / self.file if isinstance(self.file, Path) else tuple(base / path for path in self.file)
-        catalog = base / self.catalog if self.catalog else None
-        return self.model_copy(update={"file": file, "catalog": catalog})
+        given = (self.file,) if isinstance(self.file, Path) else self.file
+        files = tuple((base / path).resolve() for path in given)
+        catalog = (base / self.catalog).resolve() if self.catalog else None
+        return self.model_copy(update={"file": files[0] if isinstance(self.file, Path) else files, "catalog": catalog})
 
 
 class Join(_File):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precordial.cohort import Cohort
-from precordial.cohort.flow import SPLITS, fold_text
+from precordial.cohort.flow import NEVER, SPLITS, fold_text
 from precordial.cohort.folds import fold_names
 from precordial.report.disclosure import Counts, Share
 
@@ -140,6 +140,9 @@ def _columns(cohort: Cohort) -> Iterable[Column]:
     for number in range(int(cohort.fold[folds].max(initial=-1)) + 1):
         title = fold_text(number, fold_names(cohort))
         yield _column(cohort, f"target/fold-{number + 1}", title, folds & (cohort.fold == number))
+    never = folds & (cohort.fold < 0)
+    if never.any():
+        yield _column(cohort, f"target/{NEVER[0]}", NEVER[1], never)
 
 
 def _column(cohort: Cohort, place: str, title: str, rows: Mask) -> Column:

@@ -116,7 +116,7 @@ def _document(study: StudyLike, cohort: Cohort, rows: list[Row], command: str, n
     runs = read_runs(study.folder, largest)
     outcomes, counts = cohort.outcomes, not study.privacy.smallest_cell
     flow, characteristics = flow_and_table(cohort, study.privacy.smallest_cell)
-    tables = results_tables(rows, outcomes)
+    tables = results_tables(rows, outcomes, counts=counts)
     sections = [
         Section("flow", "Flow chart", _flow(flow)),
         Section("patients", "Patients", table(characteristics)),

@@ -183,7 +183,7 @@ def method_notes(
     levels = ", ".join(f"{100 * level:g} %" for level in sorted({row.level for row in rows}))
     notes = [
         ("Rules", "the paper's" if study.rules == "paper" else "those of the authors' published code"),
-        *_outcomes(cohort),
+        *outcome_notes(cohort),
         ("Best epoch", "lowest validation loss in pre-training, highest validation AUC on the target"),
         ("Optimiser", f"Adam, epsilon {_each(run.settings['adam_epsilon'] for run in runs)}"),
         ("Learning rate moves", f"with each {_each(run.settings['schedule_per'] for run in runs)}"),
@@ -197,8 +197,8 @@ def method_notes(
         ("Cohort", f"{size}digest {cohort.digest}"),
     ]
     if archive:
-        ecgs, rate = grouped(int(archive["ecgs"])), archive["rate"]
-        notes.append(("Archive", f"{ecgs} ECGs at {rate} Hz, digest {archive['digest']}"))
+        ecgs = "" if study.privacy.smallest_cell else f"{grouped(int(archive['ecgs']))} "
+        notes.append(("Archive", f"{ecgs}ECGs at {archive['rate']} Hz, digest {archive['digest']}"))
     trained = _each(f"precordial {run.done['version']} on {run.done['device']}" for run in runs)
     notes.append(("Trained with", trained))
     installed = [f"precordial {__version__}", f"Python {platform.python_version()}"]
@@ -206,7 +206,7 @@ def method_notes(
     return [(what, how) for what, how in notes if how]
 
 
-def _outcomes(cohort: Cohort) -> list[tuple[str, str]]:
+def outcome_notes(cohort: Cohort) -> list[tuple[str, str]]:
     """What each outcome is, and when the index ECG may have been recorded."""
     settings = cohort.settings
     if settings.get("kind") != "registers":
@@ -222,7 +222,7 @@ def _outcomes(cohort: Cohort) -> list[tuple[str, str]]:
     if follow_up["complete_until"] or follow_up["incomplete"] != "keep":
         until = follow_up["complete_until"] or "the last day of the diagnoses"
         fate = {"keep": "counts as without it", "unknown": "has an unknown outcome"}[follow_up["incomplete"]]
-        words = f"the registers cover the days until {until}; a visit without the outcome and with other days {fate}"
+        words = f"the registers cover the days until {until}; a visit without the outcome that has days beyond {fate}"
         notes.append(("Follow-up", words))
     return notes
 
@@ -241,8 +241,10 @@ def _described(outcome: Mapping[str, Any]) -> str:
     if whole.death == "event":
         causes = f" of a cause that begins with {listed(whole.death_causes, 'or')}" if whole.death_causes else ""
         events.append(f"death{causes}")
-    first = f"{whole.from_days} days after arrival" if whole.from_days else "the day of arrival"
-    text = f"{listed(events, 'or')}, from {first} to {whole.days} days after it"
+    first = f"day {whole.from_days}" if whole.from_days else "the day of arrival"
+    text = (
+        f"{listed(events, 'or')}, from {first} to {whole.days} days after {'it' if not whole.from_days else 'arrival'}"
+    )
     text += f" (code list {whole.code_list})" if whole.code_list else ""
     return text + ("; unknown after a death before it" if whole.death == "competing" else "")
 

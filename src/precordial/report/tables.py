@@ -20,7 +20,7 @@ TRAINED = ("scratch", "finetune")
 MANY = 8  # outcomes; more than so many share one table
 
 
-def results_tables(rows: Iterable[Row], outcomes: Sequence[str]) -> dict[str, Table]:
+def results_tables(rows: Iterable[Row], outcomes: Sequence[str], *, counts: bool = True) -> dict[str, Table]:
     """The tables of a study's results by the names of their files; those without a line are left out.
 
     The main outcome's are "table-3" and "sizes"; another's have its name behind. Many outcomes have one table.
@@ -28,11 +28,12 @@ def results_tables(rows: Iterable[Row], outcomes: Sequence[str]) -> dict[str, Ta
     Args:
         rows: the study's results table.
         outcomes: the cohort's, the main one first.
+        counts: whether to say how many ECGs have an outcome.
     """
     rows = list(rows)
     tables: dict[str, Table | None] = {}
     if len(outcomes) > MANY:
-        tables["outcomes"] = table_outcomes(rows, outcomes)
+        tables["outcomes"] = table_outcomes(rows, outcomes, counts=counts)
     else:
         for outcome, suffix in zip(outcomes, suffixes(outcomes), strict=True):
             tables[f"table-3{suffix}"] = table_three(rows, outcome)
@@ -135,7 +136,7 @@ def table_sizes(rows: Iterable[Row], outcome: str = "AMI", *, several: bool = Fa
     return Table(title, ("Model", "Target", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
 
 
-def table_outcomes(rows: Iterable[Row], outcomes: Sequence[str]) -> Table:
+def table_outcomes(rows: Iterable[Row], outcomes: Sequence[str], *, counts: bool = True) -> Table:
     """One line per outcome: how many ECGs have it, and the AUC by pre-training; and their mean, the macro-average.
 
     Of each model at the study's largest fractions, on the combined test set or else on what there is. An outcome
@@ -143,7 +144,8 @@ def table_outcomes(rows: Iterable[Row], outcomes: Sequence[str]) -> Table:
 
     Args:
         rows: results of one study.
-        outcomes: the rows' targets that count.
+        outcomes: the rows' targets that matter.
+        counts: whether to say how many ECGs have an outcome.
 
     Raises:
         PrecordialError: two results for one cell.
@@ -153,19 +155,20 @@ def table_outcomes(rows: Iterable[Row], outcomes: Sequence[str]) -> Table:
     rows, note = at_largest([row for row in rows if row.kind in (*TRAINED, "baseline")])
     trained, alone = [row for row in rows if row.kind in TRAINED], [row for row in rows if row.kind == "baseline"]
     columns = ordered((row.pretraining for row in trained), PRETRAINING)
-    events = {row.target: grouped(row.events or 0) for row in rows}
+    events = {row.target: (grouped(row.events or 0),) for row in rows} if counts else {}
+    blank = ("",) * counts
     lines: list[tuple[str, ...]] = []
     for model, seed, name in [*_runs(trained), *([("", 0, "Logistic regression on age and sex")] if alone else [])]:
         here = [row for row in (trained if model else alone) if (row.model, row.seed) == (model, seed)]
         cells = _cells(here, lambda row: (row.target, row.pretraining))
-        lines.append((name, *[""] * (1 + len(columns))))
+        lines.append((name, *blank, *[""] * len(columns)))
         lines += [
-            (outcome, events.get(outcome, ""), *(cells.get((outcome, column), "") for column in columns))
+            (outcome, *events.get(outcome, blank), *(cells.get((outcome, column), "") for column in columns))
             for outcome in outcomes
         ]
-        lines.append(("Macro-average", "", *(_macro(here, column) for column in columns)))
+        lines.append(("Macro-average", *blank, *(_macro(here, column) for column in columns)))
     title = f"AUC on the {TESTS.get(split, split).lower()} test set by outcome{note}, {_interval(rows)}"
-    return Table(title, ("Outcome", "Events", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
+    return Table(title, ("Outcome", *(("Events",) * counts), *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
 
 
 def macro_average(rows: Iterable[Row]) -> float:

@@ -1,12 +1,29 @@
-"""A study: from one TOML file to its cohort, its trainings and its results."""
+"""A study: from one TOML file to its cohort, its trainings and its results.
 
-from precordial.study.cohorts import check_registers, checked_cohort, ecg_source, prepare_archive, verify_cohort
-from precordial.study.execute import StudyOutcome, run_study
-from precordial.study.plan import Plan, make_plan
-from precordial.study.results import bootstrap_options, collect_results
-from precordial.study.settings import Study, load_study
-from precordial.study.status import RunStatus, study_status
+Each name is loaded when it is first used: a cohort is built without torch.
+"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Plan": "plan",
+    "RunStatus": "status",
+    "Study": "settings",
+    "StudyOutcome": "execute",
+    "bootstrap_options": "results",
+    "check_registers": "cohorts",
+    "checked_cohort": "cohorts",
+    "collect_results": "results",
+    "ecg_source": "cohorts",
+    "load_study": "settings",
+    "make_plan": "plan",
+    "prepare_archive": "cohorts",
+    "run_study": "execute",
+    "study_status": "status",
+    "verify_cohort": "cohorts",
+}
 __all__ = [
     "Plan",
     "RunStatus",
@@ -24,3 +41,19 @@ __all__ = [
     "study_status",
     "verify_cohort",
 ]
+
+if TYPE_CHECKING:
+    from precordial.study.cohorts import check_registers, checked_cohort, ecg_source, prepare_archive, verify_cohort
+    from precordial.study.execute import StudyOutcome, run_study
+    from precordial.study.plan import Plan, make_plan
+    from precordial.study.results import bootstrap_options, collect_results
+    from precordial.study.settings import Study, load_study
+    from precordial.study.status import RunStatus, study_status
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'precordial.study' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"precordial.study.{_HOME[name]}"), name)

@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
-from precordial.models import MODELS
-from precordial.training import Stage
-from precordial.training.run import ClassWeights
+from precordial.training.stages import ClassWeights, Stage
+
+_PAPERS_MODELS = ("cnn-20k", "rn-900k", "rn-7m", "rn-33m")  # so that a cohort can be built without torch
 
 
 class Settings(BaseModel):
@@ -37,6 +37,10 @@ def _fraction(value: Any) -> str:
 
 
 def _model(value: Any) -> str:
+    if value in _PAPERS_MODELS:
+        return str(value)
+    from precordial.models import MODELS
+
     if value not in MODELS:
         near = difflib.get_close_matches(str(value), MODELS, 1, 0.0)
         raise ValueError(f"there is no model {value!r}; the nearest is {near[0]!r} of {', '.join(MODELS)}")
@@ -292,7 +296,12 @@ def _explain(
     # A discriminated union adds its tag to the location; only what is in the file belongs in the key.
     parts: list[str] = []
     place: Any = data
+    tagged = False
     for part in first["loc"]:
+        if not tagged and isinstance(place, dict) and part in (place.get("kind"), place.get("scheme")):
+            tagged = True  # a kind of cohort may be called as one of its keys: labels
+            continue
+        tagged = False
         try:
             place = place[part]
         except (KeyError, IndexError, TypeError):
@@ -311,6 +320,8 @@ def _explain(
         problem, remedy = "this key is missing", "add it"
     elif first["type"] == "too_short":
         problem, remedy = "this list is empty", "give at least one"
+    elif first["type"] == "string_type":
+        problem, remedy = "this must be a text", 'write it in quotes, such as "10"'
     elif first["type"] == "tuple_type":
         problem = "this must be a list"
     elif first["type"].startswith("union_tag"):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
-from precordial.training.stages import Stage
-
-ClassWeights = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
+from precordial.training.stages import ClassWeights, Stage
 
 # Weight of each target in the loss, by task (section II.C of the paper).
 TASKS: dict[str, dict[str, float]] = {"age": {"age": 1.0}, "sex": {"sex": 1.0}, "age-sex": {"age": 0.045, "sex": 1.0}}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ClassWeights = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
 
 
 class Stage(BaseModel):

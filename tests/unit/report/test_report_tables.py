@@ -209,6 +209,8 @@ def test_many_outcomes_share_one_table() -> None:
     assert list(tables) == ["outcomes"]
     table = tables["outcomes"]
     assert table == table_outcomes(rows, outcomes)
+    bare = table_outcomes(rows, outcomes, counts=False)
+    assert (bare.header, bare.rows[1]) == (("Outcome", "No pre-training"), ("statement:0", "0.680 (0.660–0.700)"))
     assert table.header == ("Outcome", "Events", "No pre-training")
     assert table.rows[:4] == (
         ("CNN-20k", "", ""),
