@@ -129,8 +129,9 @@ def test_what_sleeps_in_a_frozen_body(name: str, awake: tuple[Any, ...]) -> None
 
 
 @pytest.mark.usefixtures("states_stay")
-@pytest.mark.parametrize("save_every", [300.0, 0.0], ids=["states-by-epoch", "states-by-step"])
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    ("changes", "save_every"), [({}, 300.0), (EVERYTHING, 0.0)], ids=["by-epoch", "by-step-with-everything"]
+)
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(
     trained_parent: tuple[Made, Path], tmp_path: Path, changes: dict[str, Any], save_every: float
 ) -> None:
