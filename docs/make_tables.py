@@ -98,7 +98,8 @@ MEANINGS: dict[str, dict[str, str]] = {
     "TrainingSettings": {
         "schedule_per": "the learning rate moves with each step, or each epoch; by default as `rules` say",
         "crop_per": "a model of crops draws one for each ECG, or one for each batch; by default as `rules` say",
-        "augment": "how ECGs are changed in training, [below](#augmentations), in stages that say nothing of their own; "
+        "augment": "how ECGs are changed in training, [below](#augmentations), in stages that say nothing of their "
+        "own; "
         "by default not at all",
         "extra_inputs": "what the head reads beside the ECG in trainings on the target, "
         "[below](#inputs-beside-the-ecg); pre-trainings have the ECG alone",

@@ -65,7 +65,7 @@ def three_steps(run: TrainingRun, cohort: Cohort, archive: Archive, folder: Path
     """Leave the state after three steps in a folder; `double` computes the network in float64."""
 
     def double_batches(*given: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        return ((inputs.double(), truth) for inputs, truth in batches(*given))
+        return ((inputs.double(), *rest) for inputs, *rest in batches(*given))
 
     def double_model(*given: Any, **options: Any) -> torch.nn.Module:
         return create_model(*given, **options).double()

@@ -227,7 +227,9 @@ def test_an_outcome_may_not_be_called_as_a_task_of_pretraining(tmp_path: Path) -
 
 
 def test_crops_are_of_all_trainings_of_a_model_and_extra_inputs_of_those_on_the_target(tmp_path: Path) -> None:
-    more = '[training]\nextra_inputs = ["age", "sex"]\n[training.models.cnn-20k]\ncrops = { seconds = 2.5, count = 4 }\n'
+    more = (
+        '[training]\nextra_inputs = ["age", "sex"]\n[training.models.cnn-20k]\ncrops = { seconds = 2.5, count = 4 }\n'
+    )
     plan = make_plan(study(tmp_path, MINIMAL.replace('"cnn-20k"', '"cnn-20k", "rn-900k-se"') + more))
     assert len(plan.runs) == 14
     for run in plan.runs:

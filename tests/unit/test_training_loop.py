@@ -284,7 +284,15 @@ def test_a_finished_run_keeps_no_state(
     train(run, *made, tmp_path / "again")
     names = {path.name for path in (tmp_path / "again").iterdir()}
     assert names == {path.name for path in folder.iterdir()}
-    assert names == {"run.json", "best.safetensors", "best.json", "metrics.jsonl", "predictions.csv", "done.json"}
+    assert names == {
+        "run.json",
+        "best.safetensors",
+        "best.json",
+        "metrics.jsonl",
+        "predictions.csv",
+        "provenance.json",
+        "done.json",
+    }
 
 
 def flip(path: Path) -> None:
