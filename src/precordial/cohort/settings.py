@@ -266,7 +266,7 @@ class LabelsSettings(_Common):
     Attributes:
         table: the label table, or
         dataset, folder: name of a public set in `precordial.datasets.DATASETS` and the folder of its tables.
-        labels: of a set's labels, those to predict, by name or by a pattern such as "statement:*".
+        labels: of a set's labels, those to predict, by name or by a pattern such as ``statement:*``.
         controls_per_case: target patients are those with a positive label (the first of `labels`) and so many times as
             many others, drawn by seeded hash; the rest are source.
         target_share: share of the patients with a label, drawn by seeded hash, who are target; the rest are source.

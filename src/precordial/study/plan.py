@@ -39,7 +39,7 @@ def make_plan(study: Study, cohort_digest: str = "", outcomes: tuple[str, ...] |
     Args:
         study: the settings.
         cohort_digest: of the cohort that is trained on; run ids depend on it.
-        outcomes: of that cohort. Before it is built, None: those of the settings, patterns such as "statement:*" as
+        outcomes: of that cohort. Before it is built, None: those of the settings, patterns such as ``statement:*`` as
             they stand there.
 
     Raises:

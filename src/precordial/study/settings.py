@@ -91,7 +91,7 @@ class GridSettings(Settings):
         source_fractions: shares of the source patients for pre-training.
         target_fractions: shares of the target's training patients; empty: pre-training only.
         outcomes: of the cohort's outcomes those that a network learns, all in one; names, or patterns such as
-            "statement:*". By default all of them.
+            ``statement:*``. By default all of them.
     """
 
     models: Tuple[ModelName] = Field(min_length=1)
