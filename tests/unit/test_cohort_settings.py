@@ -125,6 +125,7 @@ def test_resolve() -> None:
         (REGISTERS.replace('{ register = "Register" }', "{}"), "in which column"),
         (REGISTERS.replace('"registers"\ncomp', '"register"\ncomp'), "kind"),
         ('kind = "labels"', "either table"),
+        ('kind = "labels"\ndataset = "ptb-xl"\nfolder = "x"\nlabels = ["age"]', "cannot be called age"),
         ('kind = "labels"\ndataset = "ptb-xl"\nfolder = "x"', "label"),
         ('kind = "labels"\nfolder = "x"\n[table]\nfile = "l.csv"\ncolumns = { file = "f" }', "belong to a dataset"),
         ('kind = "labels"\n[table]\nfile = "l.csv"\ncolumns = {}', "either the column"),

@@ -292,6 +292,9 @@ class LabelsSettings(_Common):
             raise ValueError("a dataset needs folder, where its tables are, and labels, what to predict")
         if self.table is not None and (self.folder is not None or self.labels is not None):
             raise ValueError("folder and labels belong to a dataset; a table names its labels under columns.labels")
+        own = self.table.columns.labels if self.table is not None else self.labels or ()
+        if {"age", "sex"} & set(own):
+            raise ValueError("a label cannot be called age or sex, which are what the source is trained on")
         if self.controls_per_case is not None and self.target_share is not None:
             raise ValueError("give controls_per_case or target_share, not both")
         if self.table is not None and isinstance(self.split, ColumnSplit) and self.table.columns.fold is None:
