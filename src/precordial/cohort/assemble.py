@@ -18,6 +18,8 @@ from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.cohort.splits import NOT_IN_SPLIT, OLDER_VISIT, patient_order, source_splits
 from precordial.registers.account import Account
 
+FEW_WORDS = {"role", "split", "site", "device", "age_source", "sex_source"}  # columns of few different texts
+
 
 def split_target(
     settings: RegistersSettings | LabelsSettings, visits: pl.DataFrame, time: str, chart: FlowChart
