@@ -30,8 +30,7 @@ HERE = Path(__file__).parent
 MAKE = """
 import sys
 from precordial.twin.shaped import make_paper_registers
-
-make_paper_registers(sys.argv[1], 0, float(sys.argv[2]))
+make_paper_registers(sys.argv[1], scale=float(sys.argv[2]))
 """
 BUILD = """
 import sys

@@ -44,8 +44,8 @@ def build(folder: Path) -> tuple[pd.DataFrame, dict[str, list[int]]]:
     # Visits: complete; of a patient's in one second that with the latest discharge; then the complaint.
     register = pd.read_csv(
         folder / "visits.csv",
-        usecols=["visit_id", "patient_id", "arrival", "discharge", "complaint", "site"],
-        dtype={"visit_id": str, "patient_id": str, "complaint": "category", "site": "category"},
+        usecols=["visit_id", "patient_id", "arrival", "discharge", "complaint"],
+        dtype={"visit_id": str, "patient_id": str, "complaint": "category"},
         parse_dates=["arrival", "discharge"],
     )
     count("target/visits", register)
@@ -57,14 +57,13 @@ def build(folder: Path) -> tuple[pd.DataFrame, dict[str, list[int]]]:
     chest_pain = count("target/complaint", visits)
 
     # Index ECG: the first within three hours of arrival, else the last of the two before; each serves one visit.
-    pairs = chest_pain.merge(ecgs, on="patient_id", suffixes=("", "_ecg"))
+    pairs = chest_pain.merge(ecgs, on="patient_id")
     apart = pairs["recorded_at"] - pairs["arrival"]
     pairs = pairs.assign(before=apart < pd.Timedelta(0), apart=apart.abs())[apart.between(BEFORE, AFTER)]
     pairs = pairs.sort_values(["before", "apart", "ecg_id"])
     target = count("target/index-ecg", pairs.drop_duplicates("visit_id"))
     target = target.sort_values(["arrival", "visit_id"])
     target = count("target/one-visit-per-ecg", target.drop_duplicates("ecg_id"))
-    target["site"] = target["site"].astype(str).where(target["site"].notna(), target["site_ecg"].astype(str))
     target["prediction_time"] = target["arrival"] + AFTER
 
     # Outcome: the first I21 of the inpatient register from the day of arrival to 30 days after.

@@ -18,6 +18,8 @@ from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.cohort.splits import NOT_IN_SPLIT, OLDER_VISIT, patient_order, source_splits
 from precordial.registers.account import Account
 
+FEW_WORDS = {"role", "split", "site", "device", "age_source", "sex_source"}  # columns of few different texts
+
 
 def split_target(
     settings: RegistersSettings | LabelsSettings, visits: pl.DataFrame, time: str, chart: FlowChart
@@ -126,15 +128,15 @@ def _by_number(column: pl.Series) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
 
 def _numpy(column: pl.Series, kind: str, places: NDArray[np.int64] | None = None) -> NDArray[Any]:
     """The cells at some places, by default all."""
-    at: Any = slice(None) if places is None else places
+    at = slice(None) if places is None else places
+    values: NDArray[Any]
     if kind == "text":
         words, number = _by_number(column)
-        return np.asarray(words[number[at]])
-    cells: NDArray[Any] = column.to_numpy()
+        return words[number[at]]
     if kind == "time":
-        cells = cells.astype("datetime64[s]")
-    elif kind == "int":
-        cells = cells.astype(np.int64)
+        values = column.to_numpy().astype("datetime64[s]")
+    elif kind == "float":
+        values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     else:
-        cells = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return np.asarray(cells[at])
+        values = column.to_numpy().astype(np.int64)
+    return values[at]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -31,6 +33,14 @@ from precordial.registers.joins import standing_twice
 from precordial.registers.read import plan_of
 from precordial.registers.tables import read_plan
 
+DATES = {  # by which ids are looked up
+    "visits": "arrival",
+    "diagnoses": "date",
+    "patients": None,
+    "procedures": "date",
+    "deaths": "date",
+    "adjudicated": "arrival",
+}
 SHOWN = 12  # labels of a public set that a message lists
 NO_PATIENTS = pl.DataFrame(
     schema={"patient_id": pl.String, "birth_date": pl.Datetime("us"), "sex": pl.Float64, "left": pl.Datetime("us")}
@@ -67,29 +77,55 @@ def read_registers(settings: RegistersSettings, account: Account) -> Registers:
     ids = read_id_key(settings.id_key, account) if settings.id_key else None
     codes = [code for outcome in settings.outcomes for code in outcome.all_codes]
     codes += settings.washout_codes if settings.eligibility.washout_days else ()
-    visits = read_visits(settings.visits, account, **words)
-    diagnoses = read_diagnoses(settings.diagnoses, account, prefixes=codes)
-    patients = NO_PATIENTS
+    operations = [code for outcome in settings.outcomes for code in outcome.all_procedures]
+    reading: dict[str, Callable[[Account], pl.DataFrame]] = {
+        "visits": lambda own: read_visits(settings.visits, own, **words),
+        "diagnoses": lambda own: read_diagnoses(settings.diagnoses, own, prefixes=codes),
+    }
     if settings.patients is not None:
-        patients = read_patients(settings.patients, account, **words)
+        patients = settings.patients
+        reading["patients"] = lambda own: read_patients(patients, own, **words)
+    if settings.procedures is not None:
+        procedures = settings.procedures
+        reading["procedures"] = lambda own: read_procedures(procedures, own, prefixes=operations)
+    if settings.deaths is not None:
+        deaths = settings.deaths
+        reading["deaths"] = lambda own: read_deaths(deaths, own)
+    if settings.adjudicated is not None:
+        adjudicated = settings.adjudicated
+        reading["adjudicated"] = lambda own: read_adjudicated(adjudicated, own)
+    tables = _read_together(reading, account)
+    for name, table in tables.items():
+        tables[name] = final_ids(table, ids, account, name, DATES[name])
+    people = _one_person_once(tables.get("patients", NO_PATIENTS), settings, account)
     outcomes = Sources(
-        final_ids(diagnoses, ids, account, "diagnoses", "date"),
+        tables["diagnoses"],
+        procedures=tables.get("procedures"),
+        deaths=tables.get("deaths"),
+        left=people.select("patient_id", "left").drop_nulls(),
         registers=settings.diagnoses.registers,
         covered=_last_day(account, "diagnoses"),
     )
-    patients = _one_person_once(final_ids(patients, ids, account, "patients", None), settings, account)
-    outcomes.left = patients.select("patient_id", "left").drop_nulls()
-    visits = final_ids(visits, ids, account, "visits", "arrival")
-    if settings.procedures is not None:
-        operations = [code for outcome in settings.outcomes for code in outcome.all_procedures]
-        table = read_procedures(settings.procedures, account, prefixes=operations)
-        outcomes.procedures = final_ids(table, ids, account, "procedures", "date")
-    if settings.deaths is not None:
-        outcomes.deaths = final_ids(read_deaths(settings.deaths, account), ids, account, "deaths", "date")
-    if settings.adjudicated is not None:
-        table = final_ids(read_adjudicated(settings.adjudicated, account), ids, account, "adjudicated", "arrival")
-        outcomes.adjudicated = _by_visit(table, visits, settings)
-    return Registers(visits, patients, outcomes, ids)
+    if "adjudicated" in tables:
+        outcomes.adjudicated = _by_visit(tables["adjudicated"], tables["visits"], settings)
+    return Registers(tables["visits"], people, outcomes, ids)
+
+
+def _read_together(
+    reading: Mapping[str, Callable[[Account], pl.DataFrame]], account: Account
+) -> dict[str, pl.DataFrame]:
+    """All tables, two at a time: half of reading keeps one processor busy and no more.
+
+    Each has an account of its own, and they are put together in the order of the tables.
+    """
+    own = {name: Account(account.collect) for name in reading}
+    with ThreadPoolExecutor(2) as pool:
+        read = {name: pool.submit(one, own[name]) for name, one in reading.items()}
+        tables = {name: one.result() for name, one in read.items()}
+    for part in own.values():
+        account.tables |= part.tables
+        account.problems += part.problems
+    return tables
 
 
 def final_ids(

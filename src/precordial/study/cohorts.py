@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -193,8 +194,11 @@ def _build(study: Study, ecgs: Ecgs, watcher: Watcher, key: bytes | None) -> Coh
     watcher.note("cohort: building")
     cohort = build_cohort(settings, ecgs.table(), table=_label_table(settings), rejects=ecgs.reject_counts())
     (folder / BUILT_FROM).unlink(missing_ok=True)
-    cohort.save(folder, archive={"digest": ecgs.digest, "ecgs": len(ecgs), "rate": study.archive.rate})
-    report = find_leaks_in(study, ecgs, cohort)
+    archive = {"digest": ecgs.digest, "ecgs": len(ecgs), "rate": study.archive.rate}
+    with ThreadPoolExecutor(1) as pool:  # one writes while the other looks
+        saved = pool.submit(cohort.save, folder, archive=archive)
+        report = find_leaks_in(study, ecgs, cohort)
+        saved.result()
     write_leakage(folder, report, archive=ecgs.digest, key=key)
     write_atomic(folder / BUILT_FROM, json.dumps({"key": _cohort_key(study, ecgs)}) + "\n")
     report.require_clean(folder / TABLE)
