@@ -119,6 +119,7 @@ def train_run(
         folder,
         parent=parent,
         device=settings.device,
+        resident=settings.resident,
         save_every=settings.save_every,
         progress=watcher.step,
         note=watcher.note,

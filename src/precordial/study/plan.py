@@ -131,8 +131,15 @@ def target_run(
         return _run(study, model, seed, cohort, stages=stages, **about)
     pretraining: Pretraining = parent.pretraining
     stages = _own_stages(study, model, "target") or target_stages(model, pretraining, study.rules)
+    if study.training.cache_features is True and any(s.trains == "head" and not s.body_is_fixed for s in stages):
+        raise SettingsError(
+            f"the frozen body of {model} has awake layers or reads augmented ECGs, so its features cannot be stored",
+            key="training.cache_features",
+            remedy='set it to "auto" or false',
+        )
     head = "target-authors" if study.rules == "authors-code" else "target"
-    return _run(study, model, seed, cohort, stages=stages, head=head, parent=parent, **about)
+    stored = {"cache_features": study.training.cache_features, "crop_grid": study.training.crop_grid}
+    return _run(study, model, seed, cohort, stages=stages, head=head, parent=parent, **stored, **about)
 
 
 def _own_stages(study: Study, model: str, which: Literal["source", "scratch", "target"]) -> tuple[Stage, ...] | None:

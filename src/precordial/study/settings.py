@@ -142,6 +142,12 @@ class TrainingSettings(Settings):
         clip_norm: longest gradient; by default gradients are not clipped.
         class_weights: "balanced", or weights of the positive examples by outcome, such as `{ AMI = 10.0 }`.
         label_smoothing: 0.1 makes 0.05 and 0.95 of no and yes.
+        resident: whether the signals of a training set are kept on the GPU, or in memory, decompressed: true, false, or
+            "auto", where that makes reading faster and half of the free memory suffices. It does not change results.
+        cache_features: whether the features of a frozen body are computed once, for all epochs of its stage: "auto",
+            where that gives the same training but for rounding, as with every model that draws no crops; true, also
+            where crops are drawn, whose starts are then on a grid; or false.
+        crop_grid: seconds between the starts of that grid.
         save_every: seconds between saved states within an epoch; there is one at the end of each epoch, too. It does
             not change results.
         models: stages per model, where they are not the paper's.
@@ -162,6 +168,9 @@ class TrainingSettings(Settings):
     clip_norm: float | None = Field(default=None, gt=0)
     class_weights: ClassWeights | None = None
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    resident: bool | Literal["auto"] = "auto"
+    cache_features: bool | Literal["auto"] = "auto"
+    crop_grid: float = Field(default=0.25, gt=0)
     save_every: float = Field(default=300.0, ge=0)
     models: dict[ModelName, StageLists] = Field(default_factory=dict)
 

@@ -92,10 +92,8 @@ def is_cached(run: TrainingRun, number: int, network: Network) -> bool:
     A running mean of the weights is validated with a body of its own, which stands still only where no stage has
     trained the body before.
     """
-    stage = run.stages[number]
-    moves = stage.trains == "all" or stage.awake or stage.augment
     before = run.stages[:number] if run.ema else ()
-    if moves or any(other.trains == "all" for other in before):
+    if not run.stages[number].body_is_fixed or any(other.trains == "all" for other in before):
         return False
     return network.crops is None if run.cache_features == "auto" else run.cache_features
 

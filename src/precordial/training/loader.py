@@ -123,12 +123,10 @@ def batches(
     as_stored = spec.model_rate == spec.rate and spec.model_samples == spec.samples == total
     length = samples if samples is not None and as_stored else total
     source = _read_ahead if examples.held is None else _pick_out
-    millivolts = torch.empty(0, device=device)
+    # One tensor for all parts: memory that is new is slow to write to.
+    millivolts = torch.empty((max(map(len, parts), default=0), len(spec.leads), length), device=device)
     for number, stored in enumerate(source(examples, parts, device, starts, length)):
-        size = len(stored.units)
-        if size > len(millivolts):
-            millivolts = torch.empty(stored.units.shape, device=device)  # once for all parts: new memory is slow
-        inputs = millivolts[:size].copy_(stored.units).mul_(stored.scale[:, None, None])
+        inputs = millivolts[: len(stored.units)].copy_(stored.units).mul_(stored.scale[:, None, None])
         if change:
             inputs = change(number, inputs)
         if samples is None or not as_stored:

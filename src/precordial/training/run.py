@@ -131,6 +131,13 @@ class TrainingRun(BaseModel):
             raise ValueError("a run has the model and the crops of the one that it starts from")
         return self
 
+    @model_validator(mode="after")
+    def _cacheable(self) -> Self:
+        moving = any(stage.trains == "head" and not stage.body_is_fixed for stage in self.stages)
+        if self.cache_features is True and moving:
+            raise ValueError("features of a frozen body with awake layers, or of augmented ECGs, cannot be stored")
+        return self
+
     @property
     def id(self) -> str:
         """Digest of the whole description, ancestors included: 12 hex digits.

@@ -58,6 +58,11 @@ class Stage(BaseModel):
             raise ValueError('awake says what stays awake in a frozen body: it goes with trains = "head"')
         return self
 
+    @property
+    def body_is_fixed(self) -> bool:
+        """Whether the body gives the same features of an ECG in each of its epochs."""
+        return self.trains == "head" and not self.awake and not self.augment
+
     def rate(self, epoch: float) -> float:
         """Learning rate `epoch` epochs (a fraction, for steps within an epoch) after the stage began.
 
