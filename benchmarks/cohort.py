@@ -27,7 +27,12 @@ from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).parent
-MAKE = "import sys; from precordial.twin.shaped import make_paper_registers as make; make(sys.argv[1], 0, float(sys.argv[2]))"
+MAKE = """
+import sys
+from precordial.twin.shaped import make_paper_registers
+
+make_paper_registers(sys.argv[1], 0, float(sys.argv[2]))
+"""
 BUILD = """
 import sys
 from precordial.study import checked_cohort, ecg_source, load_study

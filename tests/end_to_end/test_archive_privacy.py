@@ -376,7 +376,10 @@ def test_a_study_finds_the_same(
             "--id patient_id --date arrival --date discharge --date-format arrival=%d.%m.%Y",
             "{visits}, row 2, column 'arrival': this is not a date (",
         ),
-        ("--id patient_id --encoding klingon", '{visits}: there is no such encoding; try "utf8", "cp1252" or "latin-1"'),
+        (
+            "--id patient_id --encoding klingon",
+            '{visits}: there is no such encoding; try "utf8", "cp1252" or "latin-1"',
+        ),
         ("--id patient_id --separator ;;", "{visits}: the separator must be one ASCII character"),
         ("", "Missing option '--id'"),
     ],

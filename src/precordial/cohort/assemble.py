@@ -127,11 +127,14 @@ def _by_number(column: pl.Series) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
 def _numpy(column: pl.Series, kind: str, places: NDArray[np.int64] | None = None) -> NDArray[Any]:
     """The cells at some places, by default all."""
     at: Any = slice(None) if places is None else places
+    if kind == "text":
+        words, number = _by_number(column)
+        return np.asarray(words[number[at]])
+    cells: NDArray[Any] = column.to_numpy()
     if kind == "time":
-        return column.to_numpy().astype("datetime64[s]")[at]
-    if kind == "float":
-        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()[at]
-    if kind == "int":
-        return column.to_numpy().astype(np.int64)[at]
-    words, number = _by_number(column)
-    return words[number[at]]
+        cells = cells.astype("datetime64[s]")
+    elif kind == "int":
+        cells = cells.astype(np.int64)
+    else:
+        cells = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.asarray(cells[at])
