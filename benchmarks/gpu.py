@@ -72,7 +72,6 @@ class Waiting:
 
     def __init__(self) -> None:
         self.passes: list[float] = []
-        self._batches = batches
 
     def __call__(self, *given: Any) -> Iterator[Batch]:
         number = len(self.passes)

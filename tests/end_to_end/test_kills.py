@@ -6,6 +6,7 @@ random time that is short against what is left; and each makes sure that the pro
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="lo
 
 Called = subprocess.CompletedProcess[str]
 KILLS = [3, pytest.param(20, marks=pytest.mark.slow)]
-PATIENCE = 60.0  # seconds until a process that shows no progress is taken for hung
+STATES = ("/last.safetensors", "/previous.safetensors", "/next.safetensors")
+PATIENCE = 300.0  # seconds until a process that shows no progress is taken for hung
 
 
 @pytest.fixture
@@ -48,9 +50,9 @@ def chance() -> random.Random:
 class Working:
     """A command at work in a session of its own, so that Ctrl-C can be sent to all its processes, as terminals do."""
 
-    def __init__(self, *words: str | Path) -> None:
+    def __init__(self, *words: str | Path, by: Sequence[str] = ("-m", "precordial")) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "precordial", *map(str, words)],
+            [sys.executable, *by, *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -249,6 +251,9 @@ pretraining = ["none", "age-sex"]
 [training]
 batch = 8
 age_bias = "median"
+precision = "{precision}"
+ema = 0.9
+save_every = 0
 [training.models.rn-900k]
 source = [{{ epochs = {epochs}, warmup = 1, start = 1e-4, peak = 1e-3, end = 1e-5 }}]
 scratch = [{{ epochs = {epochs}, peak = 1e-3 }}]
@@ -258,12 +263,15 @@ replicates = 50
 """
 
 
-@pytest.fixture(params=KILLS, ids=lambda kills: f"{kills}-kills")
+@pytest.fixture(
+    params=[(3, "bf16"), *(pytest.param((20, precision), marks=pytest.mark.slow) for precision in ("fp32", "bf16"))],
+    ids=lambda wanted: f"{wanted[0]}-kills-{wanted[1]}",
+)
 def study(
     request: pytest.FixtureRequest, tmp_path: Path, small_cohort: Callable[..., tuple[Cohort, Archive]]
 ) -> tuple[int, Path]:
-    """How many kills, and a study with more epochs than these can get through."""
-    kills: int = request.param
+    """How many kills, and a study with more steps than these can get through."""
+    kills, precision = request.param
     cohort, _ = small_cohort(target=60, source=40)
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -273,21 +281,32 @@ def study(
             day = np.datetime64("2017-01-01") + k
             sex = "F" if cohort.sex[k] else "M"
             writer.writerow((cohort.ecg_id[k], cohort.patient_id[k], day, cohort.age[k], sex, label))
-    half = kills // 2 + 2
-    (tmp_path / "study.toml").write_text(STUDY.format(epochs=2 * half, half=half))
+    half = kills // 2 + 1
+    (tmp_path / "study.toml").write_text(STUDY.format(epochs=2 * half, half=half, precision=precision))
     return kills, tmp_path / "study.toml"
 
 
-def epochs_of(runs: Path) -> dict[str, int]:
-    """run → finished epochs, by its saved state (metrics.jsonl follows a moment later); a finished run needs none."""
-    epochs = {path.parent.name: len(path.read_text().splitlines()) for path in runs.glob("*/metrics.jsonl")}
-    for path in runs.glob("*/last.safetensors"):
-        epochs[path.parent.name] = json.loads(load_tensors(path)[1]["progress"])["epoch"]
-    return epochs
+def steps_of(runs: Path) -> dict[str, float]:
+    """run → finished steps, by its saved state; a finished run has none and need not have any."""
+    steps = {path.parent.name: float("inf") for path in runs.glob("*/done.json")}
+    for name in ("last.safetensors", "previous.safetensors"):  # the latter where a kill has come between two renamings
+        for path in runs.glob(f"*/{name}"):
+            steps.setdefault(path.parent.name, json.loads(load_tensors(path)[1]["progress"])["steps"])
+    return steps
 
 
-def lines_of(runs: Path) -> int:
-    return sum(len(path.read_text().splitlines()) for path in runs.glob("*/metrics.jsonl"))
+def moved(runs: Path) -> Callable[[], bool]:
+    """Whether a training has saved a state since now."""
+
+    def states() -> dict[Path, int]:
+        found = {}
+        for path in runs.glob("*/last.safetensors"):
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = path.stat().st_mtime_ns
+        return found
+
+    now = states()
+    return lambda: any(now.get(path) != at for path, at in states().items())
 
 
 def same_tensors(a: Path, b: Path) -> bool:
@@ -295,7 +314,7 @@ def same_tensors(a: Path, b: Path) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_killed_study_repeats_no_epoch_and_ends_as_the_uninterrupted_one(
+def test_a_killed_study_repeats_no_saved_step_and_ends_as_the_uninterrupted_one(
     study: tuple[int, Path],
     tmp_path: Path,
     chance: random.Random,
@@ -304,27 +323,27 @@ def test_a_killed_study_repeats_no_epoch_and_ends_as_the_uninterrupted_one(
 ) -> None:
     kills, file = study
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    first = precordial("study", "run", file, "--set", f"out={whole}")
+    first = precordial("study", "run", file, "--set", f"out={whole}", "--set", "training.save_every=300")
     assert first.returncode == 0, first.stderr
     runs, command = cut / "runs", ("study", "run", file, "--set", f"out={cut}")
-    epochs: dict[str, int] = {}
+    steps: dict[str, float] = {}
     done: dict[str, tuple[int, int]] = {}
     for by in (signal.SIGINT, *[signal.SIGKILL] * kills):
-        epoch = grows(lambda: lines_of(runs))
+        saved = moved(runs)
         working = Working(*command)
-        working.wait_until(epoch)
-        time.sleep(chance.uniform(0, 0.2))  # about an epoch
+        working.wait_until(saved)
+        time.sleep(chance.uniform(0, 0.2))  # some steps
         said = working.stop(by)
         if by == signal.SIGINT:
             check_one_line(said)
-        now = epochs_of(runs)
-        assert all(now[run] >= count for run, count in epochs.items()), "an epoch was lost"
-        epochs = now
+        now = steps_of(runs)
+        assert all(now[run] >= count for run, count in steps.items()), "a saved step was lost"
+        steps = now
         files = files_below(runs)
         assert files | done == files, "a finished run was touched"
         finished = {path.parent.name for path in runs.glob("*/done.json")}
         done = {name: at for name, at in files.items() if name.split("/")[0] in finished}
-        done = {name: at for name, at in done.items() if not name.endswith("/last.safetensors")}  # it goes when done
+        done = {name: at for name, at in done.items() if not name.endswith(STATES)}  # they go when it is done
     assert len(finished) < 3, "the kills came too late to interrupt anything"
     last = precordial(*command)
     assert last.returncode == 0, last.stderr
@@ -337,11 +356,53 @@ def test_a_killed_study_repeats_no_epoch_and_ends_as_the_uninterrupted_one(
     assert len(names) == 3
     for name in names:
         assert same_tensors(runs / name / "best.safetensors", whole / "runs" / name / "best.safetensors"), name
-        assert not (runs / name / "last.safetensors").exists()
+        assert not any((runs / name / state.strip("/")).exists() for state in STATES)
         for text in ("predictions.csv", "run.json", "done.json"):
             assert (runs / name / text).read_bytes() == (whole / "runs" / name / text).read_bytes()
         assert metrics(runs / name) == metrics(whole / "runs" / name)
         assert not list((runs / name).glob(".*.part"))
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "precordial")
+
+
+@pytest.mark.slow
+def test_a_study_of_two_processes_goes_on_exactly_after_kills(
+    study: tuple[int, Path], tmp_path: Path, chance: random.Random
+) -> None:
+    """Started by torchrun. Now one of the two is killed, and torchrun ends the other; now everything is."""
+    _, file = study
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    first = Working("study", "run", file, "--set", f"out={whole}", "--set", "training.save_every=300", by=TORCHRUN)
+    out, said = first.process.communicate(timeout=1500)
+    assert first.process.returncode == 0, said
+    assert out.count("report: ") == 1, "one process prints"
+    runs, command = cut / "runs", ("study", "run", file, "--set", f"out={cut}")
+    for kill in range(4):
+        saved = moved(runs)
+        working = Working(*command, by=TORCHRUN)
+        working.wait_until(saved)
+        time.sleep(chance.uniform(0, 0.5))
+        workers = children(working.process.pid)
+        assert len(workers) == 2
+        assert working.process.poll() is None, "ended before it could be stopped"
+        if kill % 2:
+            working.process.kill()
+        for worker in workers if kill % 2 else workers[kill // 2 :][:1]:
+            os.kill(worker, signal.SIGKILL)
+        working.process.communicate(timeout=PATIENCE)
+        assert working.process.returncode != 0
+    assert len(list(runs.glob("*/done.json"))) < 3, "the kills came too late to interrupt anything"
+    last = Working(*command, by=TORCHRUN)
+    out, said = last.process.communicate(timeout=1500)
+    assert last.process.returncode == 0, said
+    names = {path.name for path in (whole / "runs").iterdir()}
+    assert {path.name for path in runs.iterdir()} == names
+    for name in names:
+        assert metrics(runs / name) == metrics(whole / "runs" / name)
+        for written in ("best.safetensors", "predictions.csv", "run.json", "done.json"):
+            assert (runs / name / written).read_bytes() == (whole / "runs" / name / written).read_bytes()
+    assert (cut / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
 
 
 def metrics(run: Path) -> list[dict[str, float]]:

@@ -86,22 +86,19 @@ def test_crops_are_drawn_by_sample(shared: bool) -> None:
 
 
 @pytest.mark.usefixtures("one_of_one")
-@pytest.mark.parametrize("shape", [(9, 5), (9, 5, 40)])
-@pytest.mark.parametrize("kind", [nn.BatchNorm1d, TimeFirstNorm])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(nn.BatchNorm1d, (9, 5)), (nn.BatchNorm1d, (9, 5, 40)), (TimeFirstNorm, (9, 40, 5))]
+)
 def test_synchronised_norm_is_batch_norm(kind: type[nn.BatchNorm1d], shape: tuple[int, ...]) -> None:
-    if kind is TimeFirstNorm:
-        if len(shape) == 2:
-            pytest.skip("it reads three axes")
-        shape = (shape[0], shape[2], shape[1])
     torch.manual_seed(0)
-    plain = kind(5, momentum=0.03)
+    plain = kind(5, momentum=0.03).double()
     with torch.no_grad():
         plain.weight.uniform_(0.5, 2)
         plain.bias.uniform_(-1, 1)
-    other = kind(5, momentum=0.03)
+    other = kind(5, momentum=0.03).double()
     other.load_state_dict(plain.state_dict())
     ours = SynchronisedNorm(other)
-    x, after = 3 + torch.randn(shape), torch.randn(shape)
+    x, after = 3 + torch.randn(shape).double(), torch.randn(shape).double()
     results = []
     for layer in (plain, ours):
         given = x.clone().requires_grad_()
@@ -111,17 +108,34 @@ def test_synchronised_norm_is_batch_norm(kind: type[nn.BatchNorm1d], shape: tupl
         results.append([out, given.grad, *(p.grad for p in layer.parameters()), *layer.buffers(), layer.eval()(x)])
     assert [name for name, _ in ours.named_parameters()] == ["weight", "bias"]
     for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(b, a, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.usefixtures("one_of_one")
+def test_synchronised_norm_takes_half_precision_as_batch_norm_does() -> None:
+    torch.manual_seed(0)
+    x = (3 + torch.randn(9, 5)).bfloat16()
+    plain, other = nn.BatchNorm1d(5), nn.BatchNorm1d(5)
+    ours = SynchronisedNorm(other)
+    out = ours(x)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out, plain(x), rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(ours.running_var, plain.running_var, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.usefixtures("one_of_one")
 @pytest.mark.parametrize("name", MODELS)
-def test_every_layer_with_a_memory_of_the_batch_is_replaced(name: str) -> None:
-    """And names and order of weights stay, which the optimiser and the files know them by."""
-    network = create_model(name, rate=100)
-    before = [(key, value.data_ptr()) for key, value in network.state_dict().items()]
+def test_every_layer_that_sees_the_whole_batch_is_replaced(name: str) -> None:
+    """And names, order and identity of weights stay, by which the optimiser and the files know them."""
+
+    def weights() -> list[tuple[str, int]]:
+        return [(key, id(value)) for key, value in (*network.named_parameters(), *network.named_buffers())]
+
+    with torch.device("meta"):
+        network = create_model(name, rate=100)
+    before = weights()
     synchronise(network)
-    assert [(key, value.data_ptr()) for key, value in network.state_dict().items()] == before
+    assert weights() == before
     for module in network.modules():
         assert type(module) not in (nn.Dropout, nn.BatchNorm1d, TimeFirstNorm)
 

@@ -43,6 +43,13 @@ CHILD = TrainingRun(
     head="target",
     parent=PARENT,
 )
+EVERYTHING = {
+    "precision": "bf16",
+    "ema": 0.9,
+    "clip_norm": 0.5,
+    "label_smoothing": 0.1,
+    "class_weights": "balanced",
+}
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -51,6 +58,12 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """Of metrics.jsonl, without the speed."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "ecgs_per_second"} for line in lines]
 
 
 class Stop(Exception):
@@ -116,21 +129,37 @@ def test_what_sleeps_in_a_frozen_body(name: str, awake: tuple[Any, ...]) -> None
 
 
 @pytest.mark.usefixtures("states_stay")
-@pytest.mark.parametrize("at", [(1, 1), (1, 3), (2, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("changes", "save_every"), [({}, 300.0), (EVERYTHING, 0.0)], ids=["by-epoch", "by-step-with-everything"]
+)
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(
-    trained_parent: tuple[Made, Path], tmp_path: Path, at: tuple[int, int]
+    trained_parent: tuple[Made, Path], tmp_path: Path, changes: dict[str, Any], save_every: float
 ) -> None:
+    """Stopped four times: in the first step, at the end of an epoch, at the beginning and in the middle of one."""
     (cohort, archive), parent = trained_parent
-    whole = train(CHILD, cohort, archive, tmp_path / "whole", parent=parent)
-    with pytest.raises(Stop):
-        train(CHILD, cohort, archive, tmp_path / "cut", parent=parent, progress=stopping_after(*at))
-    resumed = train(CHILD, cohort, archive, tmp_path / "cut", parent=parent)
+    run = CHILD.model_copy(update=changes)
+    whole = train(run, cohort, archive, tmp_path / "whole", parent=parent)
+    for at in ((1, 1), (1, 3), (2, 1), (3, 2)):
+        with pytest.raises(Stop):
+            train(
+                run,
+                cohort,
+                archive,
+                tmp_path / "cut",
+                parent=parent,
+                save_every=save_every,
+                progress=stopping_after(*at),
+            )
+    steps: list[Step] = []
+    resumed = train(run, cohort, archive, tmp_path / "cut", parent=parent, progress=steps.append)
+    assert (steps[0].epoch, steps[0].step) == ((3, 1) if save_every else (3, 3))
     for name in ("last.safetensors", "best.safetensors"):
         assert same(tensors(tmp_path / "whole" / name), tensors(tmp_path / "cut" / name))
     np.testing.assert_array_equal(whole.score, resumed.score)
     assert (tmp_path / "whole" / "best.json").read_bytes() == (tmp_path / "cut" / "best.json").read_bytes()
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3]
+    assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
 
 
 def test_equal_seeds_give_equal_models_and_others_do_not(small_cohort: Callable[..., Made], tmp_path: Path) -> None:
@@ -258,17 +287,70 @@ def test_a_finished_run_keeps_no_state(
     assert names == {"run.json", "best.safetensors", "best.json", "metrics.jsonl", "predictions.csv", "done.json"}
 
 
-def test_a_damaged_state_is_said_and_not_overwritten(trained_parent: tuple[Made, Path], tmp_path: Path) -> None:
-    (cohort, archive), parent = trained_parent
-    with pytest.raises(Stop):
-        train(CHILD, cohort, archive, tmp_path / "child", parent=parent, progress=stopping_after(2, 1))
-    state = tmp_path / "child" / "last.safetensors"
-    content = bytearray(state.read_bytes())
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    state.write_bytes(content)
-    with pytest.raises(ModelError, match=r"last\.safetensors"):
-        train(CHILD, cohort, archive, tmp_path / "child", parent=parent)
-    assert state.read_bytes() == bytes(content)
+    path.write_bytes(content)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.usefixtures("states_stay")
+@pytest.mark.parametrize("damage", [flip, cut_short, Path.unlink], ids=["flipped", "truncated", "gone"])
+def test_of_a_damaged_state_the_one_before_it_is_used(
+    small_cohort: Callable[..., Made], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """The last two are kept. One that is gone is what a kill between two renamings leaves: nothing to be noted."""
+    made, folder = small_cohort(target=0, source=40), tmp_path / "cut"
+    run = PARENT.model_copy(update={"model": "cnn-20k"})
+    train(run, *made, tmp_path / "whole")
+    with pytest.raises(Stop):
+        train(run, *made, folder, save_every=0, progress=stopping_after(2, 2))
+    damage(folder / "last.safetensors")
+    before = (folder / "previous.safetensors").read_bytes()
+    notes: list[str] = []
+    steps: list[Step] = []
+
+    def watch(step: Step) -> None:
+        if not steps:
+            assert (folder / "last.safetensors").read_bytes() == before
+        steps.append(step)
+
+    train(run, *made, folder, progress=watch, note=notes.append)
+    assert (steps[0].epoch, steps[0].step) == (2, 2)
+    assert same(tensors(tmp_path / "whole" / "last.safetensors"), tensors(folder / "last.safetensors"))
+    assert rows(tmp_path / "whole") == rows(folder)
+    if damage is Path.unlink:
+        assert notes == []
+    else:
+        (note,) = notes
+        assert note.startswith(f"{folder / 'last.safetensors'}: ")
+        assert note.endswith("; going on from the state before it")
+
+
+def test_two_damaged_states_are_said_and_not_overwritten(small_cohort: Callable[..., Made], tmp_path: Path) -> None:
+    made, folder = small_cohort(target=0, source=40), tmp_path / "run"
+    run = PARENT.model_copy(update={"model": "cnn-20k"})
+    with pytest.raises(Stop):
+        train(run, *made, folder, progress=stopping_after(2, 1))
+    states = [folder / "last.safetensors"]
+    flip(states[0])
+    contents = [path.read_bytes() for path in states]
+    with pytest.raises(ModelError, match=r"last\.safetensors: damaged"):
+        train(run, *made, folder)
+    assert [path.read_bytes() for path in states] == contents
+    states[0].unlink()
+    with pytest.raises(Stop):
+        train(run, *made, folder, save_every=0, progress=stopping_after(2, 1))
+    states.append(folder / "previous.safetensors")
+    for state in states:
+        flip(state)
+    contents = [path.read_bytes() for path in states]
+    with pytest.raises(ModelError, match=r"neither this state .* previous\.safetensors .* delete the run's folder"):
+        train(run, *made, folder)
+    assert [path.read_bytes() for path in states] == contents
 
 
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")

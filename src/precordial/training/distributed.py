@@ -29,7 +29,7 @@ def joined(device: torch.device) -> Iterator[None]:
     if not _one_of_many() or distributed.is_initialized():
         yield
         return
-    if device.type == "cuda":
+    if device.index is not None:
         torch.cuda.set_device(device)
     # NCCL wants a GPU for each process; where several share one, as in a test, gloo does its work, slowly.
     alone = device.type == "cuda" and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= torch.cuda.device_count()
