@@ -99,10 +99,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "schedule_per": "the learning rate moves with each step, or each epoch; by default as `rules` say",
         "crop_per": "a model of crops draws one for each ECG, or one for each batch; by default as `rules` say",
         "augment": "how ECGs are changed in training, [below](#augmentations), in stages that say nothing of their "
-        "own; "
-        "by default not at all",
-        "extra_inputs": "what the head reads beside the ECG in trainings on the target, "
-        "[below](#inputs-beside-the-ecg); pre-trainings have the ECG alone",
+        "own; by default not at all",
+        "extra_inputs": "what the head reads beside the ECG in trainings on the target: `age`, `sex`, or `inputs` of "
+        "the cohort, [below](#inputs-beside-the-ecg); pre-trainings have the ECG alone",
         "track": "where the metrics go beside `metrics.jsonl`, [below](#tracking)",
         "age_bias": "where the age output starts: at zero, as in the paper, or at the median age of the training set",
         "device": "`auto` takes a GPU where there is one",
@@ -118,6 +117,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "sex": "sex",
         "site": "hospital or ward",
         "fold": 'a split that is given, for `split.scheme = "column"`',
+        "inputs": "columns of numbers that models may read beside the ECG, see "
+        "[`extra_inputs`](#inputs-beside-the-ecg)",
     },
     "DiagnosisColumns": {
         **_CODES,
@@ -166,6 +167,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "device": "recorder; else the file's",
         "fold": 'a split that is given, for `split.scheme = "column"`',
         "labels": "columns of 0, 1 or nothing, each an outcome of its name; the first is the main one",
+        "inputs": "columns of numbers that models may read beside the ECG, see "
+        "[`extra_inputs`](#inputs-beside-the-ecg)",
     },
     "RegistersSettings": {
         **_SHARES,

@@ -258,7 +258,6 @@ scratch = [
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[training]\nextra_inputs = ["height"]', "key 'training.extra_inputs.0': input should be 'age' or 'sex'"),
         ("[training]\naugment = { noise = 1.0 }", "key 'training.augment.noise': there is no such key; did you mean"),
         ("[training.models.rn-7m]\ncrops = { seconds = 0.1 }", "key 'training.models.rn-7m.crops.seconds': input"),
         ('[training]\ntrack = ["wandb"]', "key 'training.track.0': input should be 'tensorboard' or 'mlflow'"),
@@ -268,3 +267,35 @@ def test_options_that_cannot_be_are_said_by_their_key(tmp_path: Path, text: str,
     with pytest.raises(SettingsError) as error:
         study(tmp_path, MINIMAL + text)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "inputs", "message"),
+    [
+        (
+            '["height"]',
+            "",
+            "key 'training.extra_inputs': the cohort has no input 'height'; choose of age, sex; inputs",
+        ),
+        ('["high"]', '["height"]', "the cohort has no input 'high'; choose of age, sex, height; inputs"),
+        ('["age", "age"]', "", "key 'training.extra_inputs': 'age' stands there twice"),
+        ("[]", '["MI"]', "key 'cohort.table.columns.inputs': 'MI' is an outcome, and no further input; take it out"),
+        ("[]", '["age"]', "key 'cohort.table.columns.inputs': 'age' is there already"),
+    ],
+)
+def test_inputs_beside_the_ecg_are_there_and_no_outcome(tmp_path: Path, asked: str, inputs: str, message: str) -> None:
+    table = '[cohort]\nkind = "labels"\n[cohort.table]\nfile = "t.csv"\n[cohort.table.columns]\necg_id = "id"\n'
+    text = (
+        MINIMAL
+        + f'[training]\nextra_inputs = {asked}\n{table}labels = ["MI"]\n'
+        + (f"inputs = {inputs}\n" if inputs else "")
+    )
+    with pytest.raises(SettingsError) as error:
+        make_plan(study(tmp_path, text))
+    assert message in str(error.value)
+
+
+def test_a_column_of_the_cohort_may_be_an_input(tmp_path: Path) -> None:
+    table = '[cohort]\nkind = "labels"\n[cohort.table]\nfile = "t.csv"\n[cohort.table.columns]\necg_id = "id"\n'
+    text = MINIMAL + f'[training]\nextra_inputs = ["height", "age"]\n{table}inputs = ["height", "weight"]\n'
+    assert make_plan(study(tmp_path, text)).runs[-1].extra_inputs == ("height", "age")

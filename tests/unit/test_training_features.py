@@ -26,7 +26,7 @@ from precordial.training.scoring import forward
 
 Made = tuple[Cohort, Archive]
 CPU = torch.device("cpu")
-HEAD = Stage(epochs=2, peak=1e-2, trains="head", batch=12)
+HEAD = Stage(epochs=2, peak=1e-2, trains="head", batch=6)
 
 
 def fine_tuning(model: str, *stages: Stage, **changes: object) -> TrainingRun:
@@ -72,7 +72,7 @@ def bodies_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return ran
 
 
-@pytest.mark.parametrize("model", ["cnn-20k", "rn-7m", "rn-33m"])
+@pytest.mark.parametrize("model", ["cnn-20k", "rn-7m", pytest.param("rn-33m", marks=pytest.mark.slow)])
 def test_a_head_on_stored_features_is_the_head_behind_the_body(
     small_cohort: Callable[..., Made], tmp_path: Path, model: str
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_head_on_stored_features_is_the_head_behind_the_body(
     made = small_cohort(target=30)
     parent = random_parent(model, tmp_path)
     for cached in ("auto", False):
-        run = fine_tuning(model, replace_epochs(HEAD, 1), cache_features=cached, adam_epsilon=1e-2)
+        run = fine_tuning(model, replace_epochs(HEAD, 1), cache_features=cached, adam_epsilon=1e-2, fraction="0.4")
         train(run, *made, tmp_path / str(cached), parent=parent)
     stored, plain = (tensors(tmp_path / name / "best.safetensors") for name in ("auto", "False"))
     assert stored.keys() == plain.keys()

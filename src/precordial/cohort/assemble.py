@@ -17,6 +17,7 @@ from precordial.cohort.people import facts_of
 from precordial.cohort.settings import LabelsSettings, RegistersSettings
 from precordial.cohort.splits import NOT_IN_SPLIT, OLDER_VISIT, patient_order, source_splits
 from precordial.registers.account import Account
+from precordial.registers.table_settings import INPUT
 
 FEW_WORDS = {"role", "split", "site", "device", "age_source", "sex_source"}  # columns of few different texts
 
@@ -59,6 +60,7 @@ def assemble(
 ) -> Cohort:
     """Both roles as one cohort, in the order that every build of it has."""
     outcomes = [name.removeprefix(LABEL) for name in target.columns if name.startswith(LABEL)]
+    inputs = [name for name in target.columns if name.startswith(INPUT)]
     people = source["patient_id"].unique().cast(pl.String).to_list()
     split = source_splits(people, seed=settings.seed, validation=settings.source_validation)
     source = source.with_columns(
@@ -66,12 +68,14 @@ def assemble(
         pl.lit("").alias("visit_id"),
         pl.lit(-1, pl.Int64).alias("fold"),
         *(pl.lit(None, pl.Float64).alias(LABEL + name) for name in outcomes),
+        *(pl.lit(None, pl.Float64).alias(name) for name in inputs if name not in source.columns),
         *(pl.lit(None, pl.Datetime("us")).alias(EVENT + name) for name in outcomes),
     )
     chart.parts("source", source)
     target = target.filter(~pl.col("split").is_in([OLDER_VISIT, NOT_IN_SPLIT]))
     of_target = dict(target.select("patient_id", "split").unique().iter_rows())
     kinds = COLUMNS | {LABEL + name: "float" for name in outcomes} | {EVENT + name: "time" for name in outcomes}
+    kinds |= dict.fromkeys(inputs, "float")
     tables = []
     for role, table, splits in (("target", target, of_target), ("source", source, split)):
         order = _for_each(table, patient_order(splits, seed=settings.seed, role=role), "order", pl.Int64())
@@ -84,6 +88,7 @@ def assemble(
         **{name: columns[name] for name in COLUMNS},
         labels={name: columns[LABEL + name] for name in outcomes},
         events={name: columns[EVENT + name] for name in outcomes},
+        inputs={name.removeprefix(INPUT): columns[name] for name in inputs},
         flow=chart.flow(),
         account=account.as_json(),
         settings=settings.model_dump(mode="json"),

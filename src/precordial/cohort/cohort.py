@@ -25,6 +25,7 @@ from precordial.cohort.folds import in_fold
 from precordial.cohort.splits import fraction_size, runs
 from precordial.errors import RegisterError
 from precordial.files import replacing, write_atomic
+from precordial.registers.table_settings import INPUT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +50,7 @@ COLUMNS: dict[str, str] = {
     "age_source": "text",
     "sex_source": "text",
 }
-# Of each outcome two columns follow: "label:NAME" and "event:NAME".
+# Of each outcome two columns follow, "label:NAME" and "event:NAME"; then of each input "input:NAME".
 LABEL, EVENT = "label:", "event:"
 _FILL: dict[str, Any] = {
     "text": "",
@@ -86,6 +87,7 @@ class Cohort:
         fold: number of the fold in which the row is tested, from 0; -1 for all others.
         site, device: of the visit or ECG; "" if unknown.
         events: outcome → (n,) datetime64[s], the day of the first event that made the label 1; NaT elsewhere.
+        inputs: name → (n,) numbers that models may read beside the ECG, NaN where unknown.
         flow: the flow chart, of the whole cohort also in a selection.
         account: what was read from each table, and what was dropped; see `precordial.registers.Account`.
         settings: what it was built with, as plain values.
@@ -110,6 +112,7 @@ class Cohort:
     site: NDArray[np.str_] = None  # type: ignore[assignment]
     device: NDArray[np.str_] = None  # type: ignore[assignment]
     events: Mapping[str, NDArray[np.datetime64]] = field(default_factory=dict)
+    inputs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     flow: Flow = field(default=Flow(), repr=False)
     account: Mapping[str, Any] = field(default_factory=dict, repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -133,6 +136,8 @@ class Cohort:
         for name in self.labels:
             yield LABEL + name, "float", self.labels[name]
             yield EVENT + name, "time", self.events[name]
+        for name, values in self.inputs.items():
+            yield INPUT + name, "float", values
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -184,7 +189,8 @@ class Cohort:
         columns = {name: getattr(self, name)[mask] for name in COLUMNS}
         labels = {name: values[mask] for name, values in self.labels.items()}
         events = {name: values[mask] for name, values in self.events.items()}
-        return replace(self, **columns, labels=labels, events=events)
+        inputs = {name: values[mask] for name, values in self.inputs.items()}
+        return replace(self, **columns, labels=labels, events=events, inputs=inputs)
 
     def save(self, folder: str | Path, *, archive: Mapping[str, Any] | None = None) -> None:
         """Write cohort.csv, flow.json, account.json and manifest.json.
@@ -205,6 +211,7 @@ class Cohort:
             "digest": self.digest,
             "rows": len(self),
             "outcomes": list(self.outcomes),
+            "inputs": list(self.inputs),
             "seed": self.settings.get("seed"),
             "settings": dict(self.settings),
             "archive": dict(archive or {}),
@@ -240,12 +247,16 @@ class Cohort:
         kinds = dict(COLUMNS)
         for name in manifest["outcomes"]:
             kinds |= {LABEL + name: "float", EVENT + name: "time"}
+        names = manifest.get("inputs", [])
+        kinds |= {INPUT + name: "float" for name in names}
         columns = _opened(folder / TABLE, lambda path: read_columns(path, kinds), _CHANGED)
         flow = _opened(folder / FLOW, lambda path: Flow.from_json(json.loads(path.read_bytes())), "it cannot be read")
         account = _opened(folder / ACCOUNT, lambda path: dict(json.loads(path.read_bytes())), "it cannot be read")
         labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
         events = {name: columns.pop(EVENT + name) for name in manifest["outcomes"]}
-        cohort = cls(**columns, labels=labels, events=events, flow=flow, account=account, settings=manifest["settings"])
+        inputs = {name: columns.pop(INPUT + name) for name in names}
+        about: dict[str, Any] = {"flow": flow, "account": account, "settings": manifest["settings"]}
+        cohort = cls(**columns, labels=labels, events=events, inputs=inputs, **about)
         if cohort.digest != manifest["digest"]:
             raise RegisterError(_CHANGED, file=folder / TABLE, remedy=_REBUILD)
         return cohort

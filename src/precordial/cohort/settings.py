@@ -84,7 +84,7 @@ class LabelColumns(Strict):
 
     `recorded_at`, `age`, `sex`, `site` and `device` are the archive's (the file's header) where the table has no such
     column or the cell is empty. `labels` are columns of 0, 1 or nothing, each an outcome of its name; `fold` is a split
-    that is given.
+    that is given. `inputs` are columns of numbers that models may read beside the ECG.
     """
 
     file: str | None = None
@@ -97,6 +97,7 @@ class LabelColumns(Strict):
     device: str | None = None
     fold: str | None = None
     labels: Words = ("label",)
+    inputs: Words = ()
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

@@ -26,7 +26,7 @@ from precordial.registers.settings import (
     Procedures,
     Visits,
 )
-from precordial.registers.table_settings import KINDS, Kind, TableSettings
+from precordial.registers.table_settings import INPUT, KINDS, Kind, TableSettings
 from precordial.registers.tables import read_plan
 from precordial.registers.values import sex_words
 
@@ -49,12 +49,13 @@ def plan_of(
     names = {ours: theirs for ours, theirs in settings.names().items() if ours not in ("code", "main")}
     joined = [ours for join in settings.joins for ours in join.columns]
     kinds: dict[str, Kind] = {ours: KINDS.get(ours, "text") for ours in [*names, *joined]}
+    kinds |= {ours: "number" for ours in names if ours.startswith(INPUT)}
     columns = {ours: theirs for ours, theirs in names.items() if theirs is not None}
     return Plan(settings, name, key, columns, kinds, words=sex_words(female, male), columns_key=f"{key}.columns")
 
 
 def read_visits(settings: Visits, account: Account, *, female: Sequence[str], male: Sequence[str]) -> pl.DataFrame:
-    """visit_id, patient_id, arrival, complaint, discharge, age (years), sex, site.
+    """visit_id, patient_id, arrival, complaint, discharge, age (years), sex, site, fold, and the inputs.
 
     Args:
         settings: with their files resolved.

@@ -49,6 +49,7 @@ class VisitColumns(Strict):
     sex: str | None = None
     site: str | None = None
     fold: str | None = None
+    inputs: Words = ()
 
 
 class Visits(TableSettings):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+INPUT = "input:"  # before the name of a column of numbers that models may read
 Kind = Literal["text", "date", "number", "age", "sex", "outcome"]
 KINDS: dict[str, Kind] = {
     "arrival": "date",
@@ -130,10 +131,14 @@ class TableSettings(_File):
         return [*self.paths(), *(path for join in self.joins for path in join.paths()), *catalogs]
 
     def names(self) -> dict[str, Any]:
-        """Our names and the file's, without those that joins give; None: the register has no such column."""
+        """Our names and the file's, without those that joins give; None: the register has no such column.
+
+        What a table names under `inputs` is "input:NAME", as in a cohort.
+        """
         columns: Strict = self.columns  # type: ignore[attr-defined]
         joined = {name for join in self.joins for name in join.columns}
-        return {ours: theirs for ours, theirs in columns.model_dump(by_alias=True).items() if ours not in joined}
+        names = {ours: theirs for ours, theirs in columns.model_dump(by_alias=True).items() if ours not in joined}
+        return names | {INPUT + name: name for name in names.pop("inputs", ())}
 
     def pattern_of(self, column: str) -> str | None:
         """The pattern of the dates of one of our columns; None: ISO 8601."""

@@ -51,6 +51,7 @@ def make_plan(study: Study, cohort_digest: str = "", outcomes: tuple[str, ...] |
         for name in weights:
             if name != "sex" and name not in outcomes:
                 raise _no_outcome(name, known, "training.class_weights")
+    _check_inputs(study, known)
     chosen = [
         _chosen(grid, known, f"grid.{number}.outcomes", built=outcomes is not None)
         for number, grid in enumerate(study.grid)
@@ -70,6 +71,27 @@ def _outcomes(cohort: CohortSettings | None) -> tuple[str, ...]:
     if isinstance(cohort, RegistersSettings):
         return tuple(outcome.name for outcome in cohort.outcomes)
     return cohort.table.columns.labels if cohort.table else cohort.labels or ()
+
+
+def _check_inputs(study: Study, outcomes: tuple[str, ...]) -> None:
+    """That the inputs beside the ECG are there, and none of them is what is to be predicted."""
+    cohort = study.cohort
+    registers = isinstance(cohort, RegistersSettings)
+    table = cohort.visits if isinstance(cohort, RegistersSettings) else cohort and cohort.table
+    own = table.columns.inputs if table else ()
+    for name in own:
+        if name in ("age", "sex", *outcomes) or own.count(name) > 1:
+            raise SettingsError(
+                f"'{name}' is {'an outcome' if name in outcomes else 'there already'}, and no further input",
+                key=f"cohort.{'visits' if registers else 'table'}.columns.inputs",
+                remedy="take it out",
+            )
+    known = ("age", "sex", *own)
+    for name in study.training.extra_inputs:
+        if name not in known or study.training.extra_inputs.count(name) > 1:
+            problem = f"'{name}' stands there twice" if name in known else f"the cohort has no input '{name}'"
+            remedy = f"choose of {', '.join(known)}; inputs of the visits or of the label table add to them"
+            raise SettingsError(problem, key="training.extra_inputs", remedy=remedy)
 
 
 def _chosen(grid: GridSettings, known: tuple[str, ...], key: str, *, built: bool) -> tuple[str, ...]:

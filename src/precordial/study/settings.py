@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from precordial.cohort import CohortSettings
 from precordial.errors import SettingsError
 from precordial.models.cropping import Cropping
-from precordial.training.options import Augment, ClassWeights, ExtraInput, TrackerName
+from precordial.training.options import Augment, ClassWeights, TrackerName
 from precordial.training.stages import Stage
 
 _PAPERS_MODELS = ("cnn-20k", "rn-900k", "rn-7m", "rn-33m")  # so that a cohort can be built without torch
@@ -134,7 +134,8 @@ class TrainingSettings(Settings):
         precision: "fp32", "bf16", or "auto": bf16 where the GPU, or else the processor, multiplies it in hardware.
             Trainings in one precision are not continued or counted as done in the other.
         augment: how ECGs are changed in training, in stages that say nothing of their own.
-        extra_inputs: what the head reads beside the ECG in trainings on the target; pre-trainings have the ECG alone.
+        extra_inputs: what the head reads beside the ECG in trainings on the target: "age", "sex", or names of the
+            cohort's inputs. Pre-trainings have the ECG alone.
         track: where metrics go beside metrics.jsonl.
         best_by: "paper" (validation loss in pre-training, AUC on the target) or "loss": which epoch is the best.
         patience: epochs without a better one after which a stage ends, for stages that say nothing of their own.
@@ -160,7 +161,7 @@ class TrainingSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     augment: Augment | None = None
-    extra_inputs: Tuple[ExtraInput] = ()
+    extra_inputs: Tuple[str] = ()
     track: Tuple[TrackerName] = ()
     best_by: Literal["paper", "loss"] = "paper"
     patience: int | None = Field(default=None, ge=1)

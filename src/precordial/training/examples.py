@@ -31,7 +31,8 @@ def extra_of(run: TrainingRun, part: Cohort) -> NDArray[np.float32] | None:
     """(n, values) what the run's model reads beside the ECG, NaN where unknown; None: nothing."""
     if not run.extra_inputs:
         return None
-    columns = [getattr(part, name) for name in run.extra_inputs]
+    known = {"age": part.age, "sex": part.sex, **part.inputs}
+    columns = [known[name] for name in run.extra_inputs]
     return np.stack(columns, axis=1).astype(np.float32)
 
 

@@ -27,6 +27,7 @@ from precordial.models.rows import Rows
 from precordial.training.memory import free_bytes
 
 BUFFERS = 2
+IN_CACHE = 8  # ECGs that a processor scales at a time: a quarter faster than the whole batch
 BLOCK = 256  # ECGs that are made resident at a time
 RESIDENT_SHARE = 0.5  # of the free memory that "auto" may take
 Resident = bool | Literal["auto"]
@@ -126,7 +127,10 @@ def batches(
     # One tensor for all parts: memory that is new is slow to write to.
     millivolts = torch.empty((max(map(len, parts), default=0), len(spec.leads), length), device=device)
     for number, stored in enumerate(source(examples, parts, device, starts, length)):
-        inputs = millivolts[: len(stored.units)].copy_(stored.units).mul_(stored.scale[:, None, None])
+        inputs = millivolts[: len(stored.units)]
+        few = IN_CACHE if device.type == "cpu" else len(inputs) or 1
+        for to, units, scale in zip(inputs.split(few), stored.units.split(few), stored.scale.split(few), strict=True):
+            to.copy_(units).mul_(scale[:, None, None])
         if change:
             inputs = change(number, inputs)
         if samples is None or not as_stored:
@@ -195,11 +199,14 @@ def _pick_out(
     held = examples.held
     assert held is not None
     scale = _moved(examples.archive.millivolts_per_unit(examples.rows), device)
+    room = torch.empty((max(map(len, parts), default=0), *held.shape[1:]), dtype=torch.int16, device=device)
     truth, extra = _moved(examples.truth, device), None if examples.extra is None else _moved(examples.extra, device)
     for number, part in enumerate(parts):
         rows, begins = _moved(part, device), _moved(starts[number], device) if starts else None
-        whole = length == held.shape[2]
-        units = held.index_select(0, rows) if begins is None or whole else cut_pieces(held, begins, length, rows)
+        if begins is None or length == held.shape[2]:
+            units = torch.index_select(held, 0, rows, out=room[: len(part)])
+        else:
+            units = cut_pieces(held, begins, length, rows)
         yield Stored(units, scale[rows], truth[rows], None if extra is None else extra[rows], begins)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ClassWeights = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
-ExtraInput = Literal["age", "sex"]
 TrackerName = Literal["tensorboard", "mlflow"]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precordial.models.cropping import Cropping
-from precordial.training.options import ClassWeights, ExtraInput
+from precordial.training.options import ClassWeights
 from precordial.training.precision import Precision
 from precordial.training.recipes import Pretraining
 from precordial.training.stages import Stage
@@ -64,7 +64,7 @@ class TrainingRun(BaseModel):
         precision: "fp32", or "bf16": forward and backward passes multiply in bfloat16. Predictions are always made in
             float32.
         cropping: crops of a chosen length and number; by default the model's own way.
-        extra_inputs: what the head reads beside the ECG.
+        extra_inputs: what the head reads beside the ECG: "age", "sex", or names of the cohort's inputs.
         cache_features: whether the head on a frozen body is trained on features that are computed once: "auto", where
             the model draws no crops; True, also where it does, with starts on a grid; or False.
         crop_grid: seconds between the starts of that grid.
@@ -99,7 +99,7 @@ class TrainingRun(BaseModel):
     age_bias: Literal["zero", "median"] = "zero"
     precision: Precision = "fp32"
     cropping: Cropping | None = None
-    extra_inputs: tuple[ExtraInput, ...] = ()
+    extra_inputs: tuple[str, ...] = ()
     cache_features: bool | Literal["auto"] = "auto"
     crop_grid: float = Field(default=0.25, gt=0)
     best_by: Literal["paper", "loss"] = "paper"
