@@ -249,14 +249,14 @@ class Cohort:
             kinds |= {LABEL + name: "float", EVENT + name: "time"}
         names = manifest.get("inputs", [])
         kinds |= {INPUT + name: "float" for name in names}
-        columns = _opened(folder / TABLE, lambda path: read_columns(path, kinds), _CHANGED)
+        columns: dict[str, Any] = _opened(folder / TABLE, lambda path: read_columns(path, kinds), _CHANGED)
         flow = _opened(folder / FLOW, lambda path: Flow.from_json(json.loads(path.read_bytes())), "it cannot be read")
         account = _opened(folder / ACCOUNT, lambda path: dict(json.loads(path.read_bytes())), "it cannot be read")
         labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
         events = {name: columns.pop(EVENT + name) for name in manifest["outcomes"]}
         inputs = {name: columns.pop(INPUT + name) for name in names}
-        about: dict[str, Any] = {"flow": flow, "account": account, "settings": manifest["settings"]}
-        cohort = cls(**columns, labels=labels, events=events, inputs=inputs, **about)
+        named = {"labels": labels, "events": events, "inputs": inputs}
+        cohort = cls(**columns, **named, flow=flow, account=account, settings=manifest["settings"])
         if cohort.digest != manifest["digest"]:
             raise RegisterError(_CHANGED, file=folder / TABLE, remedy=_REBUILD)
         return cohort

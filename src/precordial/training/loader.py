@@ -129,7 +129,9 @@ def batches(
     for number, stored in enumerate(source(examples, parts, device, starts, length)):
         inputs = millivolts[: len(stored.units)]
         few = IN_CACHE if device.type == "cpu" else len(inputs) or 1
-        for to, units, scale in zip(inputs.split(few), stored.units.split(few), stored.scale.split(few), strict=True):
+        for to, units, scale in zip(
+            *(torch.split(one, few) for one in (inputs, stored.units, stored.scale)), strict=True
+        ):
             to.copy_(units).mul_(scale[:, None, None])
         if change:
             inputs = change(number, inputs)
