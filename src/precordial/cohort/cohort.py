@@ -255,8 +255,15 @@ class Cohort:
         labels = {name: columns.pop(LABEL + name) for name in manifest["outcomes"]}
         events = {name: columns.pop(EVENT + name) for name in manifest["outcomes"]}
         inputs = {name: columns.pop(INPUT + name) for name in names}
-        named = {"labels": labels, "events": events, "inputs": inputs}
-        cohort = cls(**columns, **named, flow=flow, account=account, settings=manifest["settings"])
+        cohort = cls(
+            **columns,
+            labels=labels,
+            events=events,
+            inputs=inputs,
+            flow=flow,
+            account=account,
+            settings=manifest["settings"],
+        )
         if cohort.digest != manifest["digest"]:
             raise RegisterError(_CHANGED, file=folder / TABLE, remedy=_REBUILD)
         return cohort
