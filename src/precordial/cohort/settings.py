@@ -97,7 +97,7 @@ class LabelColumns(Strict):
     device: str | None = None
     fold: str | None = None
     labels: Words = ("label",)
-    inputs: Words = ()
+    inputs: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

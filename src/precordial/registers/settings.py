@@ -49,7 +49,7 @@ class VisitColumns(Strict):
     sex: str | None = None
     site: str | None = None
     fold: str | None = None
-    inputs: Words = ()
+    inputs: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class Visits(TableSettings):
