@@ -43,6 +43,8 @@ file = "registers/diagnoses.csv"
 [cohort.patients]
 file = "registers/patients.csv"
 columns = { birth_date = "birth_date", sex = "sex" }
+[cohort.follow_up]
+complete_until = 2030-01-01
 [[grid]]
 models = ["rn-900k"]
 pretraining = ["none"]
