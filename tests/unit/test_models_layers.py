@@ -9,16 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from precordial.models import create_model
-from precordial.models.cnn20k import POOL, pooled_convolution
+from precordial.models.cnn20k import BLOCK, BlockConv1d
 from precordial.models.layers import (
+    Dropout,
     SameConv1d,
-    TimeFirst,
+    TimeFirstAvgPool,
     TimeFirstConv1d,
-    TimeFirstFlatten,
+    TimeFirstMaxPool,
     TimeFirstNorm,
     he_normal_,
     keras_norm,
     same_padding,
+    time_first,
 )
 
 
@@ -27,10 +29,10 @@ from precordial.models.layers import (
 @pytest.mark.parametrize("length", [16, 63, 64, 65])
 def test_same_convolution_reads_the_samples_that_tensorflow_reads(length: int, kernel: int, stride: int) -> None:
     layer = SameConv1d(1, 1, kernel, stride=stride, bias=False).double()
-    x = torch.randn(1, 1, length, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(1, length, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        out = layer(x)[0, 0].numpy()
-    taps, trace = layer.weight.detach().numpy()[0, 0], x.numpy()[0, 0]
+        out = layer(x)[0, :, 0].numpy()
+    taps, trace = layer.weight.detach().numpy()[0, 0], x.numpy()[0, :, 0]
     left = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0) // 2
     expected = [
         sum(taps[k] * trace[at] for k in range(kernel) if 0 <= (at := i * stride - left + k) < length)
@@ -43,9 +45,9 @@ def test_same_padding_is_none_where_the_stride_passes_the_kernel() -> None:
     assert same_padding(64, 1, 4) == (0, 0)
 
 
-def test_flatten_runs_time_first() -> None:
+def test_time_first_flattens_in_keras_order() -> None:
     x = torch.tensor([[[1, 2, 3], [10, 20, 30]]])  # two channels, three samples
-    assert TimeFirstFlatten()(x).tolist() == [[1, 10, 2, 20, 3, 30]]
+    assert time_first(x).flatten(1).tolist() == [[1, 10, 2, 20, 3, 30]]
 
 
 def test_keras_norm_moves_its_statistics_by_a_hundredth() -> None:
@@ -165,18 +167,52 @@ def test_time_first_convolution_is_pytorchs(kernel: int, stride: int, padding: i
     assert_equal_with_gradients(ours, theirs, x, layer.weight, layer.bias)
 
 
-def test_time_first_norm_and_pool_are_pytorchs() -> None:
+def test_time_first_norm_is_pytorchs() -> None:
     norm, plain = TimeFirstNorm(3).double(), nn.BatchNorm1d(3).double()
     x = torch.randn(4, 3, 21, dtype=torch.float64)
     torch.testing.assert_close(norm(x.transpose(1, 2)).transpose(1, 2), plain(x))
     torch.testing.assert_close(norm.running_var, plain.running_var)
-    pool = nn.AvgPool1d(2, ceil_mode=True)
-    torch.testing.assert_close(TimeFirst(pool)(x.transpose(1, 2)).transpose(1, 2), pool(x))
 
 
-@pytest.mark.parametrize("time", [5000, 4999, 30, 15])
-def test_pooled_convolution_is_the_pool_of_the_convolution(time: int) -> None:
-    layer = SameConv1d(8, 5, 61).double()
+@pytest.mark.parametrize("time", [20, 21, 22])
+def test_time_first_pools_are_pytorchs(time: int) -> None:
+    x = torch.randn(4, 3, time, dtype=torch.float64)
+    pairs = [
+        (TimeFirstMaxPool(4), nn.MaxPool1d(4)),
+        (TimeFirstMaxPool(3, stride=2, padding=1), nn.MaxPool1d(3, stride=2, padding=1)),
+        (TimeFirstAvgPool(2), nn.AvgPool1d(2, ceil_mode=True)),
+    ]
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours(time_first(x)), time_first(theirs(x)))
+
+
+@pytest.mark.parametrize("time", [5000, 4999, 30, BLOCK, BLOCK - 1])
+def test_convolution_of_blocks_is_pytorchs(time: int) -> None:
+    layer = BlockConv1d(8, 5, 61).double()
     x = torch.randn(2, 8, time, dtype=torch.float64)
-    theirs = F.max_pool1d(layer(x), POOL)
-    assert_equal_with_gradients(pooled_convolution(x, layer), theirs, layer.weight, *layer.parameters())
+    assert layer.bias is not None
+    theirs = F.conv1d(x, layer.weight, layer.bias, padding=30).transpose(1, 2)
+    assert_equal_with_gradients(layer(time_first(x)), theirs, layer.weight, layer.bias)
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.5, 0.8])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(1000, 1003, requires_grad=True)
+    out = Dropout(rate)(x)
+    dropped = out == 0
+    error = math.sqrt(rate * (1 - rate) / x.numel())
+    assert abs(dropped.double().mean().item() - rate) < 4 * error
+    assert len(out[~dropped].unique()) == 1
+    assert abs(out.double().mean().item() - 1) < 4 * error / (1 - rate)
+    # Each of the four values that a random number decides on is decided by itself.
+    four = dropped.flatten()[: x.numel() // 4 * 4].view(-1, 4).double()
+    assert (torch.corrcoef(four.T) - torch.eye(4)).abs().max() < 0.01
+    (gradient,) = torch.autograd.grad(out.sum(), x)
+    assert torch.equal(gradient, out)
+
+
+def test_dropout_of_everything_and_of_nothing() -> None:
+    x = torch.randn(4, 5)
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert Dropout(1.0)(x).count_nonzero() == 0

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from precordial.ecg import InputSpec
 from precordial.models.layers import (
+    Dropout,
     SameConv1d,
-    TimeFirstFlatten,
+    TimeFirstMaxPool,
     conv,
     glorot_uniform_,
     glorot_uniform_rows_,
     he_normal_,
     mlp_head,
+    picture,
+    time_first,
 )
 from precordial.models.network import Architecture
 from precordial.models.reference import keras_name
@@ -23,27 +28,30 @@ HIDDEN = ((10, 0.4), (100, 0.3))  # (width, dropout) of the head's dense layers
 POOL = 15
 STEP = POOL * POOL
 FEATURES = 5000 // STEP * 8  # 22 steps, 8 filters
+BLOCK = 5  # samples that `BlockConv1d` takes together
 
 
-def pooled_convolution(x: Tensor, conv: SameConv1d) -> Tensor:
-    """``max_pool1d(conv(x), POOL)`` for an odd kernel, as one matrix product.
+class BlockConv1d(SameConv1d):
+    """A `SameConv1d` of an odd kernel for few channels: a convolution of blocks of `BLOCK` samples.
 
-    (batch, in, time) → (batch, out, time // POOL).
-
-    The matrix holds the kernel `POOL` times, each time a sample later, so that a row of the product is the window of
-    one maximum. It has a fifth more multiplications than the convolution and takes a half to two thirds of its time on
-    a CPU, where the kernel of 61 samples is most of the model's work.
+    A block is read as one sample of `BLOCK` times the channels, and gives as many samples of output; so its kernel
+    holds ours `BLOCK` times, each time a sample later. With 61 samples this is 7 % more to multiply, but in float32 it
+    takes half the time on a CPU, whose units are as wide as 16 to 32 channels.
     """
-    batch, leads, time = x.shape
-    filters, kernel, windows = conv.out_channels, conv.kernel_size[0], time // POOL
-    padded = F.pad(x, (kernel // 2, kernel // 2)).transpose(1, 2).contiguous()
-    step = POOL * leads
-    rows = padded.as_strided((batch, windows, (POOL + kernel - 1) * leads), (padded.stride(0), step, 1))
-    taps = conv.weight.permute(2, 1, 0)
-    shifted = [F.pad(taps, (0, 0, 0, 0, shift, POOL - 1 - shift)) for shift in range(POOL)]
-    matrix = torch.stack(shifted, dim=2).view(-1, POOL * filters)
-    out = (rows.reshape(batch * windows, -1) @ matrix).view(batch, windows, POOL, filters).amax(dim=2)
-    return (out + conv.bias).transpose(1, 2) if conv.bias is not None else out.transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad and convolve; (batch, time, in) → (batch, time, out)."""
+        batch, time, inputs = x.shape
+        kernel = self.kernel_size[0]
+        taps = math.ceil((BLOCK - 1 + kernel) / BLOCK)
+        blocks = math.ceil(time / BLOCK)
+        before = kernel // 2
+        x = F.pad(x, (0, 0, before, (blocks - 1 + taps) * BLOCK - time - before))
+        later = [F.pad(self.weight, (shift, taps * BLOCK - kernel - shift)) for shift in range(BLOCK)]
+        weight = torch.stack(later).view(-1, inputs, taps, BLOCK).permute(0, 3, 1, 2).flatten(1, 2).unsqueeze(2)
+        bias = None if self.bias is None else self.bias.repeat(BLOCK)
+        out = picture(F.conv2d, x.view(batch, -1, BLOCK * inputs), weight, bias)
+        return out.reshape(batch, blocks * BLOCK, -1)[:, :time]
 
 
 class Cnn20kBody(nn.Module):
@@ -52,18 +60,18 @@ class Cnn20kBody(nn.Module):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
         # The recipe names no initialiser for these two; the authors' code leaves them to Keras' default.
-        self.conv1 = conv(len(spec.leads), 28, 61, glorot_uniform_, bias=True)
+        self.conv1 = conv(len(spec.leads), 28, 61, glorot_uniform_, bias=True, kind=BlockConv1d)
         self.conv2 = conv(28, 8, 17, glorot_uniform_, bias=True)
         self.relu = nn.ReLU()
-        self.pool = nn.MaxPool1d(POOL)  # an incomplete last window is dropped
-        self.dropout1 = nn.Dropout(0.5)
-        self.dropout2 = nn.Dropout(0.4)
-        self.flatten = TimeFirstFlatten()
+        self.pool = TimeFirstMaxPool(POOL)  # an incomplete last window is dropped
+        self.dropout1 = Dropout(0.5)
+        self.dropout2 = Dropout(0.4)
+        self.flatten = nn.Flatten()  # all channels of the first sample first, as in Keras
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of prepared ECGs."""
-        x = self.dropout1(self.relu(pooled_convolution(x, self.conv1)))
-        x = self.dropout2(self.pool(self.relu(self.conv2(x))))
+        x = self.dropout1(self.relu(self.pool(self.conv1(time_first(x)))))
+        x = self.dropout2(self.relu(self.pool(self.conv2(x))))
         features: Tensor = self.flatten(x)
         return features
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from precordial.ecg import InputSpec
 from precordial.models.layers import (
-    TimeFirstFlatten,
+    Dropout,
+    TimeFirstMaxPool,
     conv,
     dense,
     glorot_uniform_,
@@ -17,6 +18,7 @@ from precordial.models.layers import (
     he_normal_,
     keras_norm,
     mlp_head,
+    time_first,
 )
 from precordial.models.network import Architecture
 from precordial.models.reference import keras_name
@@ -30,7 +32,7 @@ FEATURES = 4096 // STEP * 512
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh the channels of (batch, channels, time) by what their means over time say."""
+    """Weigh the channels of (batch, time, channels) by what their means over time say."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -40,12 +42,12 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
-        weights = torch.sigmoid(self.expand(torch.relu(self.reduce(x.mean(dim=2)))))
-        return x * weights.unsqueeze(2)
+        weights = torch.sigmoid(self.expand(torch.relu(self.reduce(x.mean(dim=1)))))
+        return x * weights.unsqueeze(1)
 
 
 class GustafssonUnit(nn.Module):
-    """(batch, inputs, time) → (batch, filters, time / stride); no batch norm or ReLU after the sum."""
+    """(batch, time, inputs) → (batch, time / stride, filters); no batch norm or ReLU after the sum."""
 
     def __init__(self, inputs: int, filters: int, stride: int) -> None:
         super().__init__()
@@ -54,10 +56,10 @@ class GustafssonUnit(nn.Module):
         self.bn2 = keras_norm(filters)
         self.conv2 = conv(filters, filters, KERNEL, he_normal_, stride=stride)
         self.se = SqueezeExcite(filters)
-        self.pool = nn.MaxPool1d(stride) if stride > 1 else nn.Identity()
+        self.pool = TimeFirstMaxPool(stride) if stride > 1 else nn.Identity()
         self.skip = conv(inputs, filters, 1, he_normal_) if inputs != filters else nn.Identity()
         self.relu = nn.ReLU()
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
@@ -67,15 +69,22 @@ class GustafssonUnit(nn.Module):
         return total
 
 
-def body(spec: InputSpec) -> nn.Module:
+class GustafssonBody(nn.Sequential):
     """(batch, 8, 4096) → (batch, 8192)."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict(stem=Stem(len(spec.leads)))
-    inputs = 64
-    for number, (filters, stride) in enumerate(UNITS, start=1):
-        layers[f"block{number}"] = GustafssonUnit(inputs, filters, stride)
-        inputs = filters
-    layers["flatten"] = TimeFirstFlatten()
-    return nn.Sequential(layers)
+
+    def __init__(self, spec: InputSpec) -> None:
+        layers: OrderedDict[str, nn.Module] = OrderedDict(stem=Stem(len(spec.leads)))
+        inputs = 64
+        for number, (filters, stride) in enumerate(UNITS, start=1):
+            layers[f"block{number}"] = GustafssonUnit(inputs, filters, stride)
+            inputs = filters
+        layers["flatten"] = nn.Flatten()  # all channels of the first sample first, as in Keras
+        super().__init__(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of prepared ECGs."""
+        features: Tensor = super().forward(time_first(x))
+        return features
 
 
 def own_head(features: int, outputs: int) -> nn.Module:
@@ -91,7 +100,7 @@ RN_33M = Architecture(
     shortcut_convs=3,
     paper_parameters=33_062_569,
     features=FEATURES,
-    body=body,
+    body=GustafssonBody,
     own_head=own_head,
     new_head_init=(glorot_uniform_, glorot_uniform_rows_),
     reference_name=keras_name,

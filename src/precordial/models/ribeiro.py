@@ -6,13 +6,15 @@ from torch import Tensor, nn
 
 from precordial.ecg import InputSpec
 from precordial.models.layers import (
-    TimeFirstFlatten,
+    Dropout,
+    TimeFirstMaxPool,
     conv,
     glorot_uniform_,
     glorot_uniform_rows_,
     he_normal_,
     keras_norm,
     mlp_head,
+    time_first,
 )
 from precordial.models.network import Architecture
 from precordial.models.reference import keras_name
@@ -25,7 +27,7 @@ FEATURES = 4096 // STEP * 320  # 16 steps, 320 filters
 
 
 class Stem(nn.Module):
-    """(batch, leads, time) → (batch, 64, time): convolution, batch norm, ReLU. RN-33M begins with it too."""
+    """(batch, time, leads) → (batch, time, 64): convolution, batch norm, ReLU. RN-33M begins with it too."""
 
     def __init__(self, leads: int) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class Stem(nn.Module):
 
 
 class RibeiroUnit(nn.Module):
-    """(main, shortcut) → (main, shortcut), each (batch, channels, time), time shrunk by four.
+    """(main, shortcut) → (main, shortcut), each (batch, time, channels), time shrunk by four.
 
     The sum of both paths goes on twice: as it is, to be the next shortcut, and after batch norm, ReLU and dropout,
     to be the next main input.
@@ -51,11 +53,11 @@ class RibeiroUnit(nn.Module):
         self.conv1 = conv(inputs, filters, KERNEL, he_normal_)
         self.bn1 = keras_norm(filters)
         self.conv2 = conv(filters, filters, KERNEL, he_normal_, stride=SHRINK)
-        self.pool = nn.MaxPool1d(SHRINK)
+        self.pool = TimeFirstMaxPool(SHRINK)
         self.skip = conv(inputs, filters, 1, he_normal_)
         self.bn2 = keras_norm(filters)
         self.relu = nn.ReLU()
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
         """The next main input and the next shortcut."""
@@ -74,11 +76,11 @@ class RibeiroBody(nn.Module):
         self.block2 = RibeiroUnit(128, 196)
         self.block3 = RibeiroUnit(196, 256)
         self.block4 = RibeiroUnit(256, 320)
-        self.flatten = TimeFirstFlatten()
+        self.flatten = nn.Flatten()  # all channels of the first sample first, as in Keras
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of prepared ECGs."""
-        x = shortcut = self.stem(x)
+        x = shortcut = self.stem(time_first(x))
         for block in (self.block1, self.block2, self.block3, self.block4):
             x, shortcut = block(x, shortcut)
         features: Tensor = self.flatten(x)

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,11 @@ def having(rows: Rows | None) -> Iterator[None]:
         _rows = before
 
 
+def is_whole() -> bool:
+    """Whether the network's batch is a whole one."""
+    return _rows is None
+
+
 def drawn(count: int, draw: Callable[[int], Tensor]) -> Tensor:
     """What `draw` gives for the `count` samples of this process.
 
@@ -57,19 +61,3 @@ def drawn(count: int, draw: Callable[[int], Tensor]) -> Tensor:
         draw: how many → a tensor with so many rows, drawn from torch's global generator.
     """
     return draw(count) if _rows is None else _rows.drawn(count, draw)
-
-
-class RowDropout(nn.Dropout):
-    """`nn.Dropout` for some rows of a batch: of the mask that one process would draw, to the last bit, their part."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop."""
-        if not self.training:
-            return x
-        layout = sorted(range(x.ndim), key=x.stride, reverse=True)  # dropout draws in the order of the memory
-
-        def mask(count: int) -> Tensor:
-            ones = torch.empty_permuted((count, *x.shape[1:]), layout, dtype=x.dtype, device=x.device).fill_(1)
-            return F.dropout(ones, self.p)
-
-        return x * drawn(len(x), mask)

@@ -15,7 +15,16 @@ from torch import Tensor, nn
 
 from precordial.ecg import InputSpec
 from precordial.models.gustafsson import SqueezeExcite
-from precordial.models.layers import TimeFirst, TimeFirstConv1d, TimeFirstNorm, dense, kaiming_normal_
+from precordial.models.layers import (
+    Dropout,
+    TimeFirstAvgPool,
+    TimeFirstConv1d,
+    TimeFirstMaxPool,
+    TimeFirstNorm,
+    dense,
+    kaiming_normal_,
+    time_first,
+)
 from precordial.models.network import Architecture
 
 BLOCKS = (3, 4, 6, 3)  # bottleneck blocks of each stage
@@ -30,6 +39,7 @@ def conv_norm(
     """Convolution and batch norm with PyTorch's defaults, time first."""
     layer = TimeFirstConv1d(inputs, filters, kernel, stride, padding, bias=bias)
     kaiming_normal_(layer.weight)
+    layer.lay_out()
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return nn.Sequential(layer, TimeFirstNorm(filters))
@@ -48,10 +58,10 @@ class Bottleneck(nn.Module):
             last,
         )
         if squeeze_excite:
-            self.convs.append(TimeFirst(SqueezeExcite(OUTER)))
+            self.convs.append(SqueezeExcite(OUTER))
         shortcut: list[nn.Module] = []
         if stride > 1:
-            shortcut.append(TimeFirst(nn.AvgPool1d(stride, ceil_mode=True)))
+            shortcut.append(TimeFirstAvgPool(stride))
         if inputs != OUTER:
             shortcut.append(conv_norm(inputs, OUTER, 1))
         self.shortcut = nn.Sequential(*shortcut)
@@ -77,7 +87,7 @@ class XResNet1dBody(nn.Module):
             conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(nn.ReLU()),
             conv_norm(32, 32, 5, padding=2).append(nn.ReLU()),
             conv_norm(32, 64, 5, padding=2).append(nn.ReLU()),
-            TimeFirst(nn.MaxPool1d(3, stride=2, padding=1)),
+            TimeFirstMaxPool(3, stride=2, padding=1),
         )
         first, *others = BLOCKS
         make = partial(stage, squeeze_excite=squeeze_excite)
@@ -85,7 +95,7 @@ class XResNet1dBody(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of crops."""
-        x = self.stages(self.stem(x.transpose(1, 2)))
+        x = self.stages(self.stem(time_first(x)))
         return torch.cat([x.amax(dim=1), x.mean(dim=1)], dim=1)
 
 
@@ -93,7 +103,7 @@ def own_head(features: int, outputs: int) -> nn.Module:
     """Batch norm, dropout 0.5, outputs."""
     return nn.Sequential(
         OrderedDict(
-            norm=nn.BatchNorm1d(features), dropout=nn.Dropout(0.5), out=dense(features, outputs, kaiming_normal_)
+            norm=nn.BatchNorm1d(features), dropout=Dropout(0.5), out=dense(features, outputs, kaiming_normal_)
         )
     )
 

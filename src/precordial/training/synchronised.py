@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from precordial.models.layers import TimeFirstNorm
-from precordial.models.rows import RowDropout
+from precordial.models.layers import Dropout, TimeFirstNorm
 
 
 class _Normalise(torch.autograd.Function):
@@ -97,11 +96,11 @@ class SynchronisedNorm(nn.BatchNorm1d):
 
 
 def synchronise(network: nn.Module) -> None:
-    """Put `SynchronisedNorm` and `RowDropout` in the place of a network's batch norm and dropout; weights stay."""
+    """Put `SynchronisedNorm` in the place of a network's batch norm, and dropout by sample in that of PyTorch's."""
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 assert isinstance(layer, nn.BatchNorm1d), f"no synchronised {type(layer).__name__}"
                 setattr(parent, name, SynchronisedNorm(layer))
-            elif isinstance(layer, nn.Dropout):
-                setattr(parent, name, RowDropout(layer.p).train(layer.training))
+            elif type(layer) is nn.Dropout:
+                setattr(parent, name, Dropout(layer.p).train(layer.training))
