@@ -144,7 +144,9 @@ class Rn33m(nn.Module):
         return x.transpose(1, 2).flatten(1)
 
 
-def conv_norm(inputs: int, filters: int, kernel: int, stride: int = 1, padding: int = 0, *, bias: bool = False) -> nn.Sequential:
+def conv_norm(
+    inputs: int, filters: int, kernel: int, stride: int = 1, padding: int = 0, *, bias: bool = False
+) -> nn.Sequential:
     """Convolution and batch norm."""
     return nn.Sequential(nn.Conv1d(inputs, filters, kernel, stride, padding, bias=bias), nn.BatchNorm1d(filters))
 

@@ -119,7 +119,7 @@ def _one_thread() -> Iterator[None]:
 
 def _start_worker() -> None:
     """A worker ends when its parent is gone, however it went; and it keeps the memory that it frees."""
-    _keep_memory()
+    keep_memory()
     parent = parent_process()
     if parent is not None:
 
@@ -130,11 +130,15 @@ def _start_worker() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _keep_memory() -> None:
-    """Let freed arrays stay with this process: to get them anew from the system takes a third of ingest's time."""
+def keep_memory(kept: int = KEPT) -> None:
+    """Let freed arrays stay with this process: to get them anew from the system takes a third of ingest's time.
+
+    Args:
+        kept: bytes of the largest array that stays.
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc
         return
     for what in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-        mallopt(what, KEPT)
+        mallopt(what, kept)

@@ -15,9 +15,8 @@ from precordial.archive import Archive
 from precordial.cohort import Cohort
 from precordial.errors import PrecordialError
 from precordial.models import MODELS, create_model, load_tensors
-from precordial.models.layers import TimeFirstNorm
+from precordial.models.layers import Dropout, TimeFirstNorm
 from precordial.models.network import Crops
-from precordial.models.layers import Dropout
 from precordial.models.rows import Rows, having
 from precordial.training.distributed import first_does, is_first, own_rows, put_together
 from precordial.training.synchronised import SynchronisedNorm, synchronise

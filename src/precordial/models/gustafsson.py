@@ -49,6 +49,8 @@ class SqueezeExcite(nn.Module):
 class GustafssonUnit(nn.Module):
     """(batch, time, inputs) → (batch, time / stride, filters); no batch norm or ReLU after the sum."""
 
+    FOLDS = (("conv1", "bn2"),)
+
     def __init__(self, inputs: int, filters: int, stride: int) -> None:
         super().__init__()
         self.bn1 = keras_norm(inputs)
@@ -58,15 +60,15 @@ class GustafssonUnit(nn.Module):
         self.se = SqueezeExcite(filters)
         self.pool = TimeFirstMaxPool(stride) if stride > 1 else nn.Identity()
         self.skip = conv(inputs, filters, 1, he_normal_) if inputs != filters else nn.Identity()
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
         y = self.conv1(self.dropout(self.relu(self.bn1(x))))
         y = self.conv2(self.dropout(self.relu(self.bn2(y))))
-        total: Tensor = self.se(y) + self.skip(self.pool(x))
-        return total
+        total: Tensor = self.se(y)
+        return total.add_(self.skip(self.pool(x)))
 
 
 class GustafssonBody(nn.Sequential):

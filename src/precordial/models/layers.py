@@ -52,7 +52,7 @@ class TimeFirstConv1d(nn.Conv1d):
     """
 
     def lay_out(self) -> None:
-        """Keep the weight as (out, kernel, in) in memory, so that neither it nor its gradient is rearranged in a step."""
+        """Keep the weight as (out, kernel, in) in memory: neither it nor its gradient is rearranged in a step then."""
         self.weight.data = self.weight.data.transpose(1, 2).contiguous().transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:

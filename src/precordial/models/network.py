@@ -18,7 +18,7 @@ from precordial.ecg import SECONDS, InputSpec
 from precordial.errors import ModelError
 from precordial.models.cropping import Cropping
 from precordial.models.extra import ExtraInputs
-from precordial.models.layers import Initialiser, mlp_head
+from precordial.models.layers import Initialiser, mlp_head, time_first
 from precordial.models.rows import drawn
 
 HeadKind = Literal["own", "target", "target-authors"]
@@ -84,8 +84,9 @@ class Crops:
         (batch, leads, total) → (batch · starts, leads, samples).
         """
         starts = self.starts(x.shape[-1]) if starts is None else starts
-        pieces = [x[..., start : start + self.samples] for start in starts]
-        return torch.stack(pieces, dim=1).flatten(0, 1)
+        along = time_first(x)  # as the bodies read it; so each piece is copied in one go
+        pieces = [along[:, start : start + self.samples] for start in starts]
+        return torch.stack(pieces, dim=1).flatten(0, 1).transpose(1, 2)
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,13 @@ FEATURES = 4096 // STEP * 320  # 16 steps, 320 filters
 class Stem(nn.Module):
     """(batch, time, leads) → (batch, time, 64): convolution, batch norm, ReLU. RN-33M begins with it too."""
 
+    FOLDS = (("conv", "bn"),)
+
     def __init__(self, leads: int) -> None:
         super().__init__()
         self.conv = conv(leads, 64, KERNEL, he_normal_)
         self.bn = keras_norm(64)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
@@ -48,6 +50,8 @@ class RibeiroUnit(nn.Module):
     to be the next main input.
     """
 
+    FOLDS = (("conv1", "bn1"),)
+
     def __init__(self, inputs: int, filters: int) -> None:
         super().__init__()
         self.conv1 = conv(inputs, filters, KERNEL, he_normal_)
@@ -56,13 +60,13 @@ class RibeiroUnit(nn.Module):
         self.pool = TimeFirstMaxPool(SHRINK)
         self.skip = conv(inputs, filters, 1, he_normal_)
         self.bn2 = keras_norm(filters)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
         """The next main input and the next shortcut."""
         x = self.dropout(self.relu(self.bn1(self.conv1(x))))
-        total = self.conv2(x) + self.skip(self.pool(shortcut))
+        total = self.conv2(x).add_(self.skip(self.pool(shortcut)))
         return self.dropout(self.relu(self.bn2(total))), total
 
 

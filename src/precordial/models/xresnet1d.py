@@ -33,6 +33,12 @@ OUTER = 4 * INNER  # channels between blocks
 FEATURES = 2 * OUTER  # maximum and mean of each channel
 
 
+class ConvNorm(nn.Sequential):
+    """Convolution and batch norm, and what is appended."""
+
+    FOLDS = (("0", "1"),)
+
+
 def conv_norm(
     inputs: int, filters: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = False
 ) -> nn.Sequential:
@@ -42,7 +48,7 @@ def conv_norm(
     layer.lay_out()
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-    return nn.Sequential(layer, TimeFirstNorm(filters))
+    return ConvNorm(layer, TimeFirstNorm(filters))
 
 
 class Bottleneck(nn.Module):
@@ -53,8 +59,8 @@ class Bottleneck(nn.Module):
         last = conv_norm(INNER, OUTER, 1)
         nn.init.zeros_(last.get_parameter("1.weight"))  # every block starts as its shortcut
         self.convs = nn.Sequential(
-            conv_norm(inputs, INNER, 1).append(nn.ReLU()),
-            conv_norm(INNER, INNER, 5, stride=stride, padding=2).append(nn.ReLU()),
+            conv_norm(inputs, INNER, 1).append(nn.ReLU(inplace=True)),
+            conv_norm(INNER, INNER, 5, stride=stride, padding=2).append(nn.ReLU(inplace=True)),
             last,
         )
         if squeeze_excite:
@@ -68,7 +74,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """ReLU of the sum of both paths."""
-        return torch.relu(self.convs(x) + self.shortcut(x))
+        out: Tensor = self.convs(x)
+        return out.add_(self.shortcut(x)).relu_()
 
 
 def stage(inputs: int, blocks: int, stride: int, *, squeeze_excite: bool = False) -> nn.Sequential:
@@ -84,9 +91,11 @@ class XResNet1dBody(nn.Module):
         super().__init__()
         kernel, step, padding = (25, 10, 10) if spec.model_rate == 500 else (5, 2, 2)
         self.stem = nn.Sequential(
-            conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(nn.ReLU()),
-            conv_norm(32, 32, 5, padding=2).append(nn.ReLU()),
-            conv_norm(32, 64, 5, padding=2).append(nn.ReLU()),
+            conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(
+                nn.ReLU(inplace=True)
+            ),
+            conv_norm(32, 32, 5, padding=2).append(nn.ReLU(inplace=True)),
+            conv_norm(32, 64, 5, padding=2).append(nn.ReLU(inplace=True)),
             TimeFirstMaxPool(3, stride=2, padding=1),
         )
         first, *others = BLOCKS
@@ -102,9 +111,7 @@ class XResNet1dBody(nn.Module):
 def own_head(features: int, outputs: int) -> nn.Module:
     """Batch norm, dropout 0.5, outputs."""
     return nn.Sequential(
-        OrderedDict(
-            norm=nn.BatchNorm1d(features), dropout=Dropout(0.5), out=dense(features, outputs, kaiming_normal_)
-        )
+        OrderedDict(norm=nn.BatchNorm1d(features), dropout=Dropout(0.5), out=dense(features, outputs, kaiming_normal_))
     )
 
 

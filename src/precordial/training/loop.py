@@ -18,6 +18,7 @@ from precordial.errors import ModelError, PrecordialError
 from precordial.evaluation import Predictions
 from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model
+from precordial.processes import keep_memory
 from precordial.training.distributed import (
     first_says,
     is_first,
@@ -50,6 +51,7 @@ from precordial.training.synchronised import synchronise
 from precordial.training.tracking import open_trackers
 
 SAVE_EVERY = 300.0  # seconds
+LARGEST = 1 << 30  # bytes that one layer's output may have to be kept for the next step on a CPU
 
 
 def train(
@@ -92,6 +94,8 @@ def train(
         PrecordialError: nothing to train on, a missing parent, or damaged states.
     """
     folder, place = Path(folder), find_device(device)
+    if place.type == "cpu":
+        keep_memory(LARGEST)
     with joined(place):
         if first_says((folder / DONE).exists()):
             if is_first():

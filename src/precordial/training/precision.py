@@ -27,6 +27,11 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: str = "aut
     return "bf16" if any(ask() for ask in questions if ask) else "fp32"
 
 
+def numbers(precision: Precision) -> torch.dtype:
+    """The numbers that a network multiplies."""
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """The context in which a network runs; weights, sums and the optimiser stay in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

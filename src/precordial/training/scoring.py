@@ -13,12 +13,13 @@ from precordial.archive import Archive
 from precordial.cohort import Cohort
 from precordial.evaluation import Predictions, measure
 from precordial.models import Network, make_card, save_model
+from precordial.models.folding import folded
 from precordial.training.distributed import is_first, processes, put_together, rank
 from precordial.training.examples import all_examples
 from precordial.training.features import EVALUATION_BATCH, Features, head_outputs
 from precordial.training.loader import Examples, batches, split_batches
 from precordial.training.objectives import REGRESSED, scores
-from precordial.training.precision import Precision, autocast
+from precordial.training.precision import Precision, autocast, numbers
 from precordial.training.run import TrainingRun
 from precordial.training.state import BEST, Progress
 from precordial.training.steps import run_losses
@@ -32,7 +33,7 @@ def forward(network: Network, examples: Examples, place: torch.device, precision
 
     Several processes share the batches out among them, and each has all outputs in the end.
     """
-    network.eval()
+    network = folded(network, numbers(precision))
     parts = split_batches(np.arange(len(examples)), EVALUATION_BATCH)
     own, outputs = parts[rank() :: processes()], []
     with torch.inference_mode():
