@@ -62,7 +62,7 @@ class Cnn20kBody(nn.Module):
         # The recipe names no initialiser for these two; the authors' code leaves them to Keras' default.
         self.conv1 = conv(len(spec.leads), 28, 61, glorot_uniform_, bias=True, kind=BlockConv1d)
         self.conv2 = conv(28, 8, 17, glorot_uniform_, bias=True)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.pool = TimeFirstMaxPool(POOL)  # an incomplete last window is dropped
         self.dropout1 = Dropout(0.5)
         self.dropout2 = Dropout(0.4)

@@ -32,6 +32,8 @@ def folded(network: Network, numbers: torch.dtype = torch.float32) -> Network:
     for module in copied.modules():
         if isinstance(module, nn.Conv1d | nn.Linear):
             module.to(numbers)
+        elif isinstance(module, nn.ReLU):
+            module.inplace = True  # not in training: behind a view, autograd would copy more than that spares
     return copied
 
 

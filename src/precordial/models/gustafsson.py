@@ -60,15 +60,15 @@ class GustafssonUnit(nn.Module):
         self.se = SqueezeExcite(filters)
         self.pool = TimeFirstMaxPool(stride) if stride > 1 else nn.Identity()
         self.skip = conv(inputs, filters, 1, he_normal_) if inputs != filters else nn.Identity()
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
         y = self.conv1(self.dropout(self.relu(self.bn1(x))))
         y = self.conv2(self.dropout(self.relu(self.bn2(y))))
-        total: Tensor = self.se(y)
-        return total.add_(self.skip(self.pool(x)))
+        total: Tensor = self.se(y) + self.skip(self.pool(x))
+        return total
 
 
 class GustafssonBody(nn.Sequential):

@@ -35,7 +35,7 @@ class Stem(nn.Module):
         super().__init__()
         self.conv = conv(leads, 64, KERNEL, he_normal_)
         self.bn = keras_norm(64)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
@@ -60,13 +60,13 @@ class RibeiroUnit(nn.Module):
         self.pool = TimeFirstMaxPool(SHRINK)
         self.skip = conv(inputs, filters, 1, he_normal_)
         self.bn2 = keras_norm(filters)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.dropout = Dropout(DROPOUT)
 
     def forward(self, x: Tensor, shortcut: Tensor) -> tuple[Tensor, Tensor]:
         """The next main input and the next shortcut."""
         x = self.dropout(self.relu(self.bn1(self.conv1(x))))
-        total = self.conv2(x).add_(self.skip(self.pool(shortcut)))
+        total = self.conv2(x) + self.skip(self.pool(shortcut))
         return self.dropout(self.relu(self.bn2(total))), total
 
 

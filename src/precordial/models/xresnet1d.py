@@ -59,8 +59,8 @@ class Bottleneck(nn.Module):
         last = conv_norm(INNER, OUTER, 1)
         nn.init.zeros_(last.get_parameter("1.weight"))  # every block starts as its shortcut
         self.convs = nn.Sequential(
-            conv_norm(inputs, INNER, 1).append(nn.ReLU(inplace=True)),
-            conv_norm(INNER, INNER, 5, stride=stride, padding=2).append(nn.ReLU(inplace=True)),
+            conv_norm(inputs, INNER, 1).append(nn.ReLU()),
+            conv_norm(INNER, INNER, 5, stride=stride, padding=2).append(nn.ReLU()),
             last,
         )
         if squeeze_excite:
@@ -74,8 +74,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """ReLU of the sum of both paths."""
-        out: Tensor = self.convs(x)
-        return out.add_(self.shortcut(x)).relu_()
+        out: Tensor = self.convs(x) + self.shortcut(x)
+        return out.relu_()
 
 
 def stage(inputs: int, blocks: int, stride: int, *, squeeze_excite: bool = False) -> nn.Sequential:
@@ -92,10 +92,10 @@ class XResNet1dBody(nn.Module):
         kernel, step, padding = (25, 10, 10) if spec.model_rate == 500 else (5, 2, 2)
         self.stem = nn.Sequential(
             conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(
-                nn.ReLU(inplace=True)
+                nn.ReLU()
             ),
-            conv_norm(32, 32, 5, padding=2).append(nn.ReLU(inplace=True)),
-            conv_norm(32, 64, 5, padding=2).append(nn.ReLU(inplace=True)),
+            conv_norm(32, 32, 5, padding=2).append(nn.ReLU()),
+            conv_norm(32, 64, 5, padding=2).append(nn.ReLU()),
             TimeFirstMaxPool(3, stride=2, padding=1),
         )
         first, *others = BLOCKS
