@@ -1,6 +1,6 @@
 """How fast is a step of training, and inference? Against the same model in plain eager float32 PyTorch, in one run.
 
-    python benchmarks/training.py [--models rn-900k,rn-7m] [--rounds 5] [--seconds 2] [--threads 2] [--compile]
+    python benchmarks/training.py [--models rn-900k,rn-7m] [--ways plain,fp32,bf16] [--rounds 5] [--seconds 2]
 
 Plain is `benchmarks/plain.py`: `nn.Conv1d` and `nn.BatchNorm1d` over (batch, channels, time), `nn.Dropout`, Adam as
 PyTorch makes it, float32, ten crops of each ECG one after the other. Ours is what `precordial.training` does: bfloat16
@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -58,14 +58,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of a turn, at least one step")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--compile", action="store_true", help="measure ours compiled, too")
+    parser.add_argument("--ways", help="such as plain,fp32,bf16,bf16-compiled,bf16-graphs; compiling takes minutes")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     place, precision = device(), choose_precision("auto")
     peaks = {kind: peak(place, numbers(kind)) for kind in ("fp32", precision)}
     print(f"{describe(place)}; matrix products: " + ", ".join(f"{k} {v / 1e9:.0f} GFLOP/s" for k, v in peaks.items()))
     print("| model | what | way | ECG/s | ratio to plain | GFLOP/s | of the peak |\n|---|---|---|---|---|---|---|")
-    ways = ["plain", "fp32", precision, *([f"{precision} compiled"] if options.compile else [])]
+    ways = options.ways.split(",") if options.ways else ["plain", "fp32", precision]
     for model in options.models.split(","):
         compare(model, list(dict.fromkeys(ways)), options, peaks)
 
@@ -108,7 +108,7 @@ def work(pipe: Connection, task: Task) -> None:
         torch.backends.cudnn.deterministic = task.way != "plain"
     torch.manual_seed(0)
     network = create_model(task.model).to(place)
-    network = plain_copy(network) if task.way == "plain" else network
+    network = plain_copy(network).to(place) if task.way == "plain" else network
     in_step, in_batch = BATCH[place.type][task.model]
     spec, precision = network.spec, "bf16" if task.way.startswith("bf16") else "fp32"
     samples = network.crops.samples if network.crops else spec.model_samples
@@ -127,7 +127,7 @@ def stepper(network: Network, precision: Precision, inputs: Tensor, way: str) ->
     truth = torch.rand(len(inputs), network.outputs, device=inputs.device).round()
     optimiser = torch.optim.Adam(network.parameters(), fused=None if way == "plain" else True)
     body = network.body
-    run_body = torch.compile(body) if way.endswith("compiled") else body
+    run_body = compiled(body, way)
 
     def step() -> None:
         network.train()
@@ -148,13 +148,21 @@ def inferrer(network: Network, precision: Precision, ecgs: Tensor, way: str) -> 
     def infer() -> Tensor:
         if not ready:
             ready.append(network.eval() if way == "plain" else folded(network, numbers(precision)))
-            if way.endswith("compiled"):
-                ready[0].body = torch.compile(ready[0].body)  # type: ignore[assignment]
+            ready[0].body = compiled(ready[0].body, way)
         network.eval()
         with torch.inference_mode(), autocast(precision, ecgs.device):
             return ready[0](ecgs)
 
     return infer
+
+
+def compiled(body: nn.Module, way: str) -> nn.Module:
+    """A body as it is, or compiled, or compiled and recorded as CUDA graphs."""
+    if not way.endswith(("compiled", "graphs")):
+        return body
+    mode = "reduce-overhead" if way.endswith("graphs") else None
+    whole: nn.Module = torch.compile(body, dynamic=False, mode=mode)  # type: ignore[assignment]
+    return whole
 
 
 def count(run: Callable[[], Any], size: int) -> float:
