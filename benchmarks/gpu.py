@@ -78,6 +78,7 @@ class Waiting:
         self.passes.append(0.0)
         source = batches(*given)
         while True:
+            synchronise()  # or the step before would count as waiting
             start = time.perf_counter()
             batch = next(source, None)
             synchronise()

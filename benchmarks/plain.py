@@ -1,7 +1,7 @@
 """The four models as one would write them down: `nn.Conv1d` and `nn.BatchNorm1d` over (batch, channels, time).
 
 Nothing is done for speed. They have the names of precordial's own state dicts, so `plain_copy` gives a network with the
-same weights, which `benchmarks/training.py` measures against and `tests/unit/test_training_compute.py` compares with.
+same weights, which `benchmarks/training.py` measures against and a test compares with.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class Unit33m(nn.Module):
         """Apply."""
         y = self.conv1(self.dropout(F.relu(self.bn1(x))))
         y = self.conv2(self.dropout(F.relu(self.bn2(y))))
-        return self.se(y) + self.skip(F.max_pool1d(x, self.stride) if self.stride > 1 else x)
+        total: Tensor = self.se(y) + self.skip(F.max_pool1d(x, self.stride) if self.stride > 1 else x)
+        return total
 
 
 class Rn33m(nn.Module):
@@ -180,7 +181,7 @@ class Rn900k(nn.Module):
             conv_norm(32, 64, 5, 1, 2).append(nn.ReLU()),
             nn.MaxPool1d(3, 2, 1),
         )
-        stages = OrderedDict()
+        stages: OrderedDict[str, nn.Module] = OrderedDict()
         for number, blocks in enumerate(BLOCKS):
             first = Bottleneck(256 if number else 64, 2 if number else 1)
             stages[str(number)] = nn.Sequential(first, *(Bottleneck(256, 1) for _ in range(blocks - 1)))
@@ -195,7 +196,8 @@ class Rn900k(nn.Module):
 def plain_copy(network: Network) -> Network:
     """A network of the same weights, head and mode whose body is the plain one."""
     stem = (25, 10, 10) if network.rate == 500 else (5, 2, 2)
-    body = {"cnn-20k": Cnn20k, "rn-7m": Rn7m, "rn-33m": Rn33m, "rn-900k": lambda: Rn900k(*stem)}[network.name]()
+    kinds: dict[str, type[nn.Module]] = {"cnn-20k": Cnn20k, "rn-7m": Rn7m, "rn-33m": Rn33m}
+    body = Rn900k(*stem) if network.name == "rn-900k" else kinds[network.name]()
     body.load_state_dict(network.body.state_dict())
     plain = copy.deepcopy(network)
     plain.body = body.train(network.training)

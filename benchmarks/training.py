@@ -90,8 +90,8 @@ def compare(model: str, ways: list[str], options: argparse.Namespace, peaks: dic
         for way in ways:
             speed = statistics.median(speeds[way])
             ratio = statistics.median(a / b for a, b in zip(speeds[way], speeds["plain"], strict=True))
-            done, kind = speed * flops[what], "fp32" if way in ("plain", "fp32") else "bf16"
-            share = f"{done / peaks[kind]:.0%}"
+            done = speed * flops[what]
+            share = f"{done / peaks[precision_of(way)]:.0%}"
             print(f"| {model} | {what} | {way} | {speed:.1f} | {ratio:.2f} | {done / 1e9:.0f} | {share} |", flush=True)
     for pipe in workers.values():
         pipe.send(None)
@@ -110,7 +110,7 @@ def work(pipe: Connection, task: Task) -> None:
     network = create_model(task.model).to(place)
     network = plain_copy(network).to(place) if task.way == "plain" else network
     in_step, in_batch = BATCH[place.type][task.model]
-    spec, precision = network.spec, "bf16" if task.way.startswith("bf16") else "fp32"
+    spec, precision = network.spec, precision_of(task.way)
     samples = network.crops.samples if network.crops else spec.model_samples
     step = stepper(network, precision, torch.randn(in_step, 8, samples, device=place), task.way)
     ecgs = torch.randn(in_batch, 8, spec.model_samples, device=place)
@@ -151,9 +151,15 @@ def inferrer(network: Network, precision: Precision, ecgs: Tensor, way: str) -> 
             ready[0].body = compiled(ready[0].body, way)
         network.eval()
         with torch.inference_mode(), autocast(precision, ecgs.device):
-            return ready[0](ecgs)
+            logits: Tensor = ready[0](ecgs)
+        return logits
 
     return infer
+
+
+def precision_of(way: str) -> Precision:
+    """In which numbers it multiplies."""
+    return "bf16" if way.startswith("bf16") else "fp32"
 
 
 def compiled(body: nn.Module, way: str) -> nn.Module:
@@ -169,7 +175,7 @@ def count(run: Callable[[], Any], size: int) -> float:
     """FLOPs for each ECG."""
     with FlopCounterMode(display=False) as counter:
         run()
-    return counter.get_total_flops() / size
+    return float(counter.get_total_flops() / size)
 
 
 def speed(run: Callable[[], Any], size: int, seconds: float, place: torch.device) -> float:

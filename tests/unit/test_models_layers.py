@@ -52,7 +52,7 @@ def test_time_first_flattens_in_keras_order() -> None:
 
 def test_keras_norm_moves_its_statistics_by_a_hundredth() -> None:
     norm = keras_norm(1)
-    norm(torch.tensor([[[4.0, 6.0]]]))
+    norm(torch.tensor([[[4.0], [6.0]]]))
     assert norm.running_mean is not None
     assert norm.running_mean.item() == pytest.approx(0.01 * 5)
     with torch.no_grad():

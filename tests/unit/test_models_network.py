@@ -9,6 +9,7 @@ from torch import nn
 from precordial.ecg import InputSpec
 from precordial.errors import ModelError
 from precordial.models import MODELS, RATES, Network, count_parameters, count_with_statistics, create_model, model_table
+from precordial.models.layers import Dropout
 
 # The recipe's table: trainable parameters, with batch-norm statistics, convolutions, convolutions on shortcuts.
 RECIPE = {
@@ -147,7 +148,7 @@ def test_penalty_of_a_model_without_l2_is_a_zero_scalar() -> None:
 
 def layers_of(head: nn.Module) -> list[tuple[str, float]]:
     """(kind, width or rate) of each layer."""
-    kinds = {nn.Linear: "out_features", nn.Dropout: "p"}
+    kinds = {nn.Linear: "out_features", Dropout: "p"}
     return [(type(m).__name__, float(getattr(m, kinds.get(type(m), ""), 0))) for m in list(head.modules())[1:]]
 
 

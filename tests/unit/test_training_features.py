@@ -88,7 +88,8 @@ def test_a_head_on_stored_features_is_the_head_behind_the_body(
     stored, plain = (tensors(tmp_path / name / "best.safetensors") for name in ("auto", "False"))
     assert stored.keys() == plain.keys()
     for name, value in stored.items():
-        torch.testing.assert_close(value, plain[name], rtol=1e-4, atol=1e-6)
+        # However small a gradient, Adam makes a step of the rate's size of it.
+        torch.testing.assert_close(value, plain[name], rtol=1e-4, atol=1e-5)
         if name.startswith("body."):
             assert torch.equal(value, plain[name])
     rows = [

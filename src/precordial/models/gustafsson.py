@@ -85,8 +85,10 @@ class GustafssonBody(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of prepared ECGs."""
-        features: Tensor = super().forward(time_first(x))
-        return features
+        x = time_first(x)
+        for layer in self:
+            x = layer(x)
+        return x
 
 
 def own_head(features: int, outputs: int) -> nn.Module:

@@ -47,8 +47,8 @@ class TimeFirstConv1d(nn.Conv1d):
     """A convolution over time; (batch, time, in) → (batch, time', out).
 
     The convolution of pictures one pixel high, with the channels last: in this order of the axes oneDNN and cuDNN
-    rearrange nothing. Only in float32 on a GPU, where cuDNN reaches a hundredth of the peak with rn-900k's few channels,
-    its windows are laid side by side for a matrix product, which trains that model twice as fast
+    rearrange nothing. Only in float32 on a GPU, where cuDNN reaches a hundredth of the peak with rn-900k's few
+    channels, windows are laid side by side for a matrix product, which trains that model twice as fast
     (`docs/performance.md`).
     """
 
@@ -151,11 +151,11 @@ class TimeFirstAvgPool(nn.AvgPool1d):
 
     def __init__(self, kernel: int) -> None:
         super().__init__(kernel, ceil_mode=True)
+        self.window = (1, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool."""
-        kernel = (1, self.kernel_size[0])
-        return picture(F.avg_pool2d, x, kernel, kernel, 0, True)
+        return picture(F.avg_pool2d, x, self.window, self.window, 0, True)
 
 
 def he_normal_(weight: Tensor) -> Tensor:

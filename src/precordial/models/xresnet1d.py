@@ -91,9 +91,7 @@ class XResNet1dBody(nn.Module):
         super().__init__()
         kernel, step, padding = (25, 10, 10) if spec.model_rate == 500 else (5, 2, 2)
         self.stem = nn.Sequential(
-            conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(
-                nn.ReLU()
-            ),
+            conv_norm(len(spec.leads), 32, kernel, stride=step, padding=padding, bias=True).append(nn.ReLU()),
             conv_norm(32, 32, 5, padding=2).append(nn.ReLU()),
             conv_norm(32, 64, 5, padding=2).append(nn.ReLU()),
             TimeFirstMaxPool(3, stride=2, padding=1),

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from precordial.errors import PrecordialError
 from precordial.models import Network
+from precordial.models.folding import folded
 from precordial.training.loader import Batch, Examples, Numbers, batches, split_batches
 from precordial.training.memory import free_bytes
-from precordial.training.precision import Precision, autocast
+from precordial.training.precision import Precision, autocast, numbers
 from precordial.training.run import TrainingRun
 
 EVALUATION_BATCH = 128  # ECGs that go through a network at a time when it does not learn
@@ -101,7 +102,7 @@ def is_cached(run: TrainingRun, number: int, network: Network) -> bool:
 def make_features(
     network: Network, examples: Examples, place: torch.device, precision: Precision, folder: Path, grid: int | None
 ) -> Features:
-    """Compute the features of examples; the network is in evaluation mode afterwards.
+    """Compute the features of examples.
 
     Args:
         network: whose body.
@@ -115,7 +116,7 @@ def make_features(
         ArchiveError: the samples of an ECG are damaged.
         PrecordialError: no room for the file.
     """
-    network.eval()
+    network = folded(network, numbers(precision))
     crops, starts = network.crops, None
     if crops is not None:
         total = network.spec.model_samples

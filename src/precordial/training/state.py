@@ -153,7 +153,7 @@ def load_state(folder: Path, learner: Learner, note: Callable[[str], None] | Non
     for name, parameter in network.named_parameters():
         keys = {key: tensors[f"adam.{key}.{name}"] for key in ADAM_KEYS if f"adam.{key}.{name}" in tensors}
         if keys:  # all of it where the parameter is, the number of steps too: a fused Adam counts there
-            optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in keys.items()}
+            optimiser.state[parameter] = {key: _beside(value, parameter) for key, value in keys.items()}
     learner.progress = Progress(**json.loads(metadata["progress"]))
     if is_first():
         write_metrics(folder, learner.progress)  # a kill may have come between the state and its metrics
@@ -183,6 +183,13 @@ def _newest(folder: Path, note: Callable[[str], None] | None) -> tuple[dict[str,
         found = load_tensors(previous)
     previous.replace(last)
     return found
+
+
+def _beside(value: Tensor, parameter: Tensor) -> Tensor:
+    """A value of the optimiser where its parameter is, and laid out in memory as that is: a fused Adam counts on it."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter.detach(), dtype=value.dtype).copy_(value)
 
 
 def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
