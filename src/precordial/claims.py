@@ -114,6 +114,14 @@ class Claims:
         number, owner = _highest(folder, name)
         return owner if number and not self._dead(folder / f"{name}-{number}.json", owner) else None
 
+    def silent(self, folder: Path, name: str = "claim") -> float:
+        """Seconds since the owner was last heard of, by this machine's clock; for people only."""
+        try:
+            touched = (folder / f"{name}-{_highest(folder, name)[0]}.json").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+        return time.time() - touched
+
     @contextmanager
     def hold(self, folder: Path, name: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold a claim during a block; wait while somebody else does, and say so once."""

@@ -135,21 +135,23 @@ def study_plan(
     study: StudyFile,
     changes: Changes = None,
     every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
+    calibrate: Annotated[bool, typer.Option(help="Measure this machine's rates, unless they are known.")] = True,
+    rates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Rates of another machine, as TOML or JSON.")
+    ] = None,
 ) -> None:
-    """Print which trainings a study needs."""
-    from precordial.study import load_study, make_plan
+    """Print which trainings a study needs, how many hours and how much disk they take, and what is done."""
+    from precordial.report.plan import plan_table, plan_text
+    from precordial.study import load_study
+    from precordial.study.forecast import forecast
 
     settings = load_study(study, changes or ())
-    plan = make_plan(settings)
+    found = forecast(settings, rates, calibrate=calibrate)
     if every:
-        for run in plan.runs:
+        for run in found.plan.runs:
             print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
-    print(
-        f"{settings.name}: {_several(plan.count('pretrain'), 'pre-training')}, "
-        f"{_several(plan.count('scratch'), 'training')} from scratch, "
-        f"{_several(plan.count('finetune'), 'fine-tuning')}; {_several(len(plan.runs), 'training')} in all, "
-        f"{sum(run.epochs for run in plan.runs):,} epochs, seeds {', '.join(map(str, settings.seeds))}"
-    )
+    print(plan_table(found).text())
+    print(plan_text(found))
 
 
 @study_app.command("run")
@@ -216,15 +218,16 @@ def failures_text(outcome: StudyOutcome) -> str:
 
 @study_app.command("status")
 def study_status(study: StudyFile, changes: Changes = None) -> None:
-    """Print how far each training of a study is."""
+    """Print how far each training of a study is, who is at it, and why it has failed."""
+    from precordial.report.plan import status_table
     from precordial.study import load_study
     from precordial.study import study_status as statuses
 
     rows = statuses(load_study(study, changes or ()))
-    for row in rows:
-        print(f"{row.state:8} {row.epochs:4}/{row.run.epochs:<4} epochs  {row.run.id}  {row.run.describe()}")
-    done = sum(row.state == "done" for row in rows)
-    print(f"{done} of {len(rows)} trainings done")
+    print(status_table(rows).text())
+    states = {state: sum(row.state == state for row in rows) for state in ("running", "failed")}
+    more = "".join(f", {count} {state}" for state, count in states.items() if count)
+    print(f"{sum(row.state == 'done' for row in rows)} of {len(rows)} trainings done{more}")
 
 
 @app.command()

@@ -88,7 +88,9 @@ def lead(study: Study, board: Board, engine: Engine, watcher: Watcher, claims: C
 
 
 def _crew(study: Study, engine: Engine) -> AbstractContextManager[Crew]:
-    settings = study.model_dump_json()
+    settings = study.model_dump_json(exclude_unset=True)
+    if Study.model_validate_json(settings) != study:  # made in Python, of what no file could say
+        raise PrecordialError("these settings cannot be handed on to workers", remedy="write them into a study file")
     if engine.name == "local":
         from precordial.study.local import LocalCrew
 
