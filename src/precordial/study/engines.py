@@ -117,7 +117,7 @@ def _tell(board: Board, told: set[str], watcher: Watcher, claims: Claims) -> Non
             for line in notes.read_text(encoding="utf-8").splitlines() if notes.exists() else ():
                 watcher.note(line)
             if reason is None:
-                watcher.note(f"training {board.count()} of {total} done: {run.describe()}")
+                watcher.note(f"training {len(told)} of {total} done: {run.describe()}")
             else:
                 watcher.note(f"failed: {Failure(run, reason, 0).text}")
         elif (owner := claims.owner(board.folder(run))) is not None:

@@ -117,7 +117,7 @@ def counts_given(given: EcgCounts) -> Count:
     values = given.model_dump()
 
     def count(run: TrainingRun, part: str) -> int:
-        return round(values[f"{run.role}_{part}"] * (float(run.fraction) if part == "train" else 1))
+        return round(int(values[f"{run.role}_{part}"]) * (float(run.fraction) if part == "train" else 1))
 
     return count
 
