@@ -141,7 +141,7 @@ def study_plan(
     ] = None,
 ) -> None:
     """Print which trainings a study needs, how many hours and how much disk they take, and what is done."""
-    from precordial.report.plan import plan_table, plan_text
+    from precordial.report.plan import plan_lines, plan_table
     from precordial.study import load_study
     from precordial.study.forecast import forecast
 
@@ -150,8 +150,8 @@ def study_plan(
     if every:
         for run in found.plan.runs:
             print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
-    print(plan_table(found).text())
-    print(plan_text(found))
+    first, *more = plan_lines(found)
+    print(first, "", plan_table(found).text(), *more, sep="\n")
 
 
 @study_app.command("run")

@@ -27,8 +27,8 @@ def plan_table(forecast: Forecast) -> Table:
     return Table(f"Trainings of study {forecast.study.name}", header, tuple(rows))
 
 
-def plan_text(forecast: Forecast) -> str:
-    """Sums, hours and disk in sentences."""
+def plan_lines(forecast: Forecast) -> list[str]:
+    """The sum of the trainings, and what is done, hours and disk, each as a line."""
     plan, study = forecast.plan, forecast.study
     lines = [
         f"{study.name}: {_several(plan.count('pretrain'), 'pre-training')}, "
@@ -39,7 +39,7 @@ def plan_text(forecast: Forecast) -> str:
     ]
     if forecast.disk is None:
         lines.append("hours and disk: build the cohort first (precordial cohort build), or give its size with --rates")
-        return "\n".join(lines)
+        return lines
     if forecast.hours is not None and forecast.rates is not None:
         hours, longest = forecast.hours.hours, forecast.hours.longest
         lines.append(
@@ -53,7 +53,7 @@ def plan_text(forecast: Forecast) -> str:
         f"disk: {_size(room.models)} of models, {_size(room.predictions)} of predictions; "
         f"{_size(room.states)} more for each training at work"
     )
-    return "\n".join(lines)
+    return lines
 
 
 def status_table(rows: Sequence[RunStatus]) -> Table:
