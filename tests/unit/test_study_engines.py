@@ -56,7 +56,7 @@ def cluster() -> Iterator[None]:
     """Ray on this machine, of two cores, for all tests of it."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # else all that is beside the tests goes first
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so; else all that is beside the tests goes first
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()

@@ -135,7 +135,7 @@ def study_plan(
     study: StudyFile,
     changes: Changes = None,
     every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
-    calibrate: Annotated[bool, typer.Option(help="Measure this machine's rates, unless they are known.")] = True,
+    no_calibrate: Annotated[bool, typer.Option("--no-calibrate", help="Do not measure this machine's rates.")] = False,
     rates: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rates of another machine, as TOML or JSON.")
     ] = None,
@@ -146,7 +146,7 @@ def study_plan(
     from precordial.study.forecast import forecast
 
     settings = load_study(study, changes or ())
-    found = forecast(settings, rates, calibrate=calibrate)
+    found = forecast(settings, rates, calibrate=not no_calibrate)
     if every:
         for run in found.plan.runs:
             print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
