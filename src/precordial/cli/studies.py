@@ -180,14 +180,10 @@ def study_run(
         outcome = run_study(settings, watcher, how)
     if not is_first():  # of several processes, the first one writes and prints
         return
-    if outcome.failures:
-        print(failures_text(outcome), file=sys.stderr)
     if outcome.rows:
         with hold_study(settings):
             _finish(settings, outcome, _again(study, changes))
-    if outcome.failures:
-        count = f"{len(outcome.failures)} of {_several(len(outcome.plan.runs), 'training')} failed"
-        raise PrecordialError(count, remedy="mend what is said of each above; the same command tries them again")
+    tell_failures(outcome)
 
 
 def _finish(settings: Study, outcome: StudyOutcome, command: str) -> None:
@@ -207,13 +203,14 @@ def _options(slurm: list[str] | None) -> dict[str, str]:
     return found
 
 
-def failures_text(outcome: StudyOutcome) -> str:
-    """What has failed, a line for each."""
-    lines = []
+def tell_failures(outcome: StudyOutcome) -> None:
+    """Print what has failed, a line for each, and end with an error if there is any."""
     for failure in outcome.failures:
         waiting = f" ({_several(failure.waiting, 'training')} from it left out)" if failure.waiting else ""
-        lines.append(f"failed: {failure.text}{waiting}")
-    return "\n".join(lines)
+        print(f"failed: {failure.text}{waiting}", file=sys.stderr)
+    if outcome.failures:
+        count = f"{len(outcome.failures)} of {_several(len(outcome.plan.runs), 'training')} failed"
+        raise PrecordialError(count, remedy="mend what is said of each above; the same command tries them again")
 
 
 @study_app.command("status")
