@@ -32,7 +32,8 @@ from precordial.models import MODELS, Network, create_model
 from precordial.models.folding import folded
 from precordial.processes import keep_memory
 from precordial.training.loop import LARGEST
-from precordial.training.precision import Precision, autocast, choose_precision, numbers
+from precordial.training.options import Precision
+from precordial.training.precision import autocast, choose_precision, numbers
 
 # ECGs in a step, and in a batch of inference; a CPU takes smaller ones in the same time, and so gives ratios sooner.
 BATCH = {

