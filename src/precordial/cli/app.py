@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,6 +26,9 @@ app.add_typer(study_app, name="study")
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study's TOML file.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.batch=64.")
+]
+Numbers = Annotated[
+    Literal["auto", "fp32", "bf16"] | None, typer.Option("--precision", help="Short for --set training.precision=….")
 ]
 ArchiveFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the archive.")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from precordial.cli.app import Changes, StudyFile, app, cohort_app, study_app
+from precordial.cli.app import Changes, Numbers, StudyFile, app, cohort_app, study_app
 from precordial.errors import PrecordialError
 from precordial.study.tables import PREDICTIONS, RESULTS, RESULTS_CSV
 
@@ -134,6 +134,7 @@ def models() -> None:
 def study_plan(
     study: StudyFile,
     changes: Changes = None,
+    precision: Numbers = None,
     every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
     no_calibrate: Annotated[bool, typer.Option("--no-calibrate", help="Do not measure this machine's rates.")] = False,
     rates: Annotated[
@@ -145,7 +146,7 @@ def study_plan(
     from precordial.study import load_study
     from precordial.study.forecast import forecast
 
-    settings = load_study(study, changes or ())
+    settings = load_study(study, with_precision(changes, precision))
     found = forecast(settings, rates, calibrate=not no_calibrate)
     if every:
         for run in found.plan.runs:
@@ -158,6 +159,7 @@ def study_plan(
 def study_run(
     study: StudyFile,
     changes: Changes = None,
+    precision: Numbers = None,
     engine: Annotated[
         Literal["local", "ray", "slurm"], typer.Option(help="What runs the trainings: this machine, Ray, Slurm.")
     ] = "local",
@@ -174,7 +176,8 @@ def study_run(
     from precordial.study import Engine, hold_study, load_study, run_study
     from precordial.training.distributed import is_first
 
-    settings = load_study(study, changes or ())
+    changes = with_precision(changes, precision)
+    settings = load_study(study, changes)
     how = Engine(engine, workers, gpus, cpus, memory, _options(slurm))
     with ConsoleWatcher() as watcher:
         outcome = run_study(settings, watcher, how)
@@ -214,13 +217,13 @@ def tell_failures(outcome: StudyOutcome) -> None:
 
 
 @study_app.command("status")
-def study_status(study: StudyFile, changes: Changes = None) -> None:
+def study_status(study: StudyFile, changes: Changes = None, precision: Numbers = None) -> None:
     """Print how far each training of a study is, who is at it, and why it has failed."""
     from precordial.report.plan import status_table
     from precordial.study import load_study
     from precordial.study import study_status as statuses
 
-    rows = statuses(load_study(study, changes or ()))
+    rows = statuses(load_study(study, with_precision(changes, precision)))
     print(status_table(rows).text())
     states = {state: sum(row.state == state for row in rows) for state in ("running", "failed")}
     more = "".join(f", {count} {state}" for state, count in states.items() if count)
@@ -286,6 +289,11 @@ def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str
 def _again(study: Path, changes: list[str] | None) -> str:
     """The command that makes a study again."""
     return shlex.join(["precordial", "study", "run", str(study), *changed(changes)])
+
+
+def with_precision(changes: list[str] | None, precision: str | None) -> list[str]:
+    """The changes, and the one that --precision is short for."""
+    return [*(changes or ()), *([f'training.precision="{precision}"'] if precision else [])]
 
 
 def changed(changes: list[str] | None) -> list[str]:

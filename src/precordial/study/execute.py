@@ -110,6 +110,8 @@ def _prepare(study: Study, watcher: Watcher, claims: Claims) -> tuple[Archive, C
         cohort = checked_cohort(study, archive, watcher)
         if study.training.precision == "auto":
             write_atomic(study.folder / PRECISION, f'"{study_precision(study)}"\n')
+        compiled = "compiled" if study.training.compile is True else "not compiled"
+        watcher.note(f"trainings multiply in {study_precision(study)}; their steps are {compiled}")
         return archive, cohort
 
 

@@ -134,6 +134,8 @@ class TrainingSettings(Settings):
         precision: "fp32", "bf16", or "auto": bf16 where the GPU, or else the processor, multiplies it in hardware.
             What "auto" means is found where the study is first run, and kept in its folder (``precision.json``).
             Trainings in one precision are not continued or counted as done in the other.
+        compile: whether steps are compiled by `torch.compile`, with a C++ compiler: true, false, or "auto": where
+            that was measured to be faster, which is nowhere yet.
         augment: how ECGs are changed in training, in stages that say nothing of their own.
         extra_inputs: what the head reads beside the ECG in trainings on the target: "age", "sex", or names of the
             cohort's inputs. Pre-trainings have the ECG alone.
@@ -160,7 +162,8 @@ class TrainingSettings(Settings):
     crop_per: Literal["ecg", "batch"] | None = None
     age_bias: Literal["zero", "median"] = "zero"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: Literal["auto"] | bool = "auto"
     augment: Augment | None = None
     extra_inputs: Tuple[str] = ()
     track: Tuple[TrackerName] = ()

@@ -165,6 +165,7 @@ def _train(
         parent=board.parent(run),
         device=settings.device,
         resident=settings.resident,
+        compiled=settings.compile,
         save_every=settings.save_every,
         progress=step,
         note=note,

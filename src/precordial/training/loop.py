@@ -19,6 +19,7 @@ from precordial.evaluation import Predictions
 from precordial.files import write_atomic
 from precordial.models import Network, create_model, load_model
 from precordial.processes import keep_memory
+from precordial.training.compiling import Compile, compile_body
 from precordial.training.distributed import (
     first_says,
     is_first,
@@ -61,6 +62,7 @@ def train(
     parent: str | Path | None = None,
     device: str = "auto",
     resident: Resident = "auto",
+    compiled: Compile = "auto",
     save_every: float = SAVE_EVERY,
     progress: Callable[[Step], None] | None = None,
     note: Callable[[str], None] | None = None,
@@ -79,6 +81,7 @@ def train(
         device: "cpu", "cuda", or "auto": a GPU where there is one.
         resident: whether the signals of the training set are kept on the device, see
             `precordial.training.loader.make_resident`.
+        compiled: whether steps are compiled, see `precordial.training.compiling.compile_body`.
         save_every: seconds between saved states within an epoch; there is one at the end of each epoch, too.
         progress: called after each step.
         note: told what hinders no training and should be known: outcomes of which a set shows one value only, a
@@ -99,7 +102,9 @@ def train(
             if is_first():
                 remove_state(folder)
             return Predictions.load(folder / PREDICTIONS)
-        return _train(run, cohort, archive, folder, parent, place, resident, save_every, progress, note, track)
+        return _train(
+            run, cohort, archive, folder, parent, place, resident, compiled, save_every, progress, note, track
+        )
 
 
 def _train(
@@ -110,6 +115,7 @@ def _train(
     parent: str | Path | None,
     place: torch.device,
     resident: Resident,
+    compiled: Compile,
     save_every: float,
     progress: Callable[[Step], None] | None,
     note: Callable[[str], None] | None,
@@ -131,6 +137,7 @@ def _train(
 
     learner = _learner(run, training, parent, place)
     load_state(folder, learner, note)
+    compile_body(learner.network, compiled, note)
     state, frozen = learner.progress, FrozenBody(run, training, validation, place, folder)
     provenance = Provenance(folder, run, archive=archive.digest, cohort=run.cohort or cohort.digest, place=place)
     with open_trackers(track if is_first() else (), folder, run, len(state.history)) as report:
