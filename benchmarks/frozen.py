@@ -1,6 +1,6 @@
 """How much faster is an epoch of a frozen stage on stored features than behind the body?
 
-    python benchmarks/frozen.py [--models cnn-20k,rn-900k] [--size 1] [--threads 2]
+    python benchmarks/frozen.py [--models cnn-20k,rn-900k] [--size 1] [--threads 1]
 
 Noise takes the place of ECGs: 500 Hz, ten seconds. Weights are random. For each model the head of a fine-tuning is
 trained for an epoch and validated, behind the body and on features of it, in turns; the best of the epochs counts, by
@@ -30,7 +30,7 @@ from precordial.training.state import Learner
 from precordial.training.steps import train_epoch
 
 ROUNDS = 3
-ECGS = {"cnn-20k": 768, "rn-900k": 192, "rn-7m": 96, "rn-33m": 48}  # for training; a quarter more for validation
+ECGS = {"cnn-20k": 1024, "rn-900k": 192, "rn-7m": 96, "rn-33m": 48}  # for training; a quarter more for validation
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=1, help="times as many ECGs")
     parser.add_argument("--models", default=",".join(ECGS))
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print("| model | ECGs | epoch behind the body, s | on features, s | ratio | by processor time | once | kB an ECG |")
@@ -60,7 +60,7 @@ def measure(model: str, training: Examples, validation: Examples, folder: Path) 
     """A line of the table."""
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = (Stage(epochs=2 * ROUNDS, peak=1e-4, trains="head"),)
-    run = TrainingRun(model=model, role="target", task="label", stages=stages, batch=64, cache_features=True)
+    run = TrainingRun(model=model, role="target", task="label", stages=stages, cache_features=True)
     torch.manual_seed(0)
     network = create_model(model)
     network.replace_head("target")

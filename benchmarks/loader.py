@@ -1,6 +1,6 @@
 """How fast does the loader give batches, of whole ECGs and of crops? Against plain copying within memory.
 
-    python benchmarks/loader.py [--ecgs 10000] [--batches 40] [--rounds 9] [--threads 2]
+    python benchmarks/loader.py [--ecgs 10000] [--batches 40] [--rounds 9] [--threads 1]
 
 ECGs are noise: eight leads, 500 Hz, ten seconds, in an archive as `ingest` writes it, and the same integers in memory.
 Batches of 256 random ECGs, or random crops of 2.5 s, come from the archive once everything has been compared with its
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--ecgs", type=int, default=10_000)
     parser.add_argument("--batches", type=int, default=40, help="of a pass")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch; the loader has one of its own")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; the loader has one of its own")
     parser.add_argument("--folder", type=Path, help="for the archive; needs 80 kB an ECG")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
