@@ -57,8 +57,15 @@ def test_the_command_plans_it_without_torch_and_polars() -> None:
         "import sys; sys.modules['torch'] = None; sys.modules['polars'] = None; from precordial.cli import main;"
         "sys.argv = ['precordial', 'study', 'plan', *sys.argv[1:]]; main()"
     )
-    words = [STUDIES / "paper.toml", "--rates", RATES]
-    said = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, encoding="utf-8", check=False)
+
+    def plan(*words: str) -> subprocess.CompletedProcess[str]:
+        words = (str(STUDIES / "paper.toml"), "--rates", str(RATES), *words)
+        return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, encoding="utf-8", check=False)
+
+    asked = plan()
+    assert asked.returncode == 2
+    assert "give --precision fp32 or bf16" in asked.stderr
+    said = plan("--precision", "fp32")
     assert said.returncode == 0, said.stderr
     first, *_ = said.stdout.splitlines()
     assert first.startswith(

@@ -85,6 +85,9 @@ def run_study(study: Study, watcher: Watcher | None = None, engine: Engine | Non
         plan = make_plan(study, cohort.digest, cohort.outcomes)
         board = Board(study, plan)
         first_does(lambda: _tidy(board))
+        if not all(board.done(run) for run in plan.runs):
+            compiled = "compiled" if study.training.compile is True else "not compiled"
+            watcher.note(f"trainings multiply in {study_precision(study)}; their steps are {compiled}")
         if engine.here:
             work(study, board, cohort, archive, watcher, claims, stay=True)
         else:
@@ -110,8 +113,6 @@ def _prepare(study: Study, watcher: Watcher, claims: Claims) -> tuple[Archive, C
         cohort = checked_cohort(study, archive, watcher)
         if study.training.precision == "auto":
             write_atomic(study.folder / PRECISION, f'"{study_precision(study)}"\n')
-        compiled = "compiled" if study.training.compile is True else "not compiled"
-        watcher.note(f"trainings multiply in {study_precision(study)}; their steps are {compiled}")
         return archive, cohort
 
 

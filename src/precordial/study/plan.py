@@ -223,8 +223,14 @@ def study_precision(study: Study) -> Precision:
         except ValidationError:
             raise SettingsError("this file is damaged", file=path, remedy="delete it") from None
         return kept
-    from precordial.training.precision import choose_precision  # loads torch
-
+    try:
+        from precordial.training.precision import choose_precision  # loads torch
+    except ImportError:
+        raise SettingsError(
+            '"auto" asks PyTorch what this machine multiplies fast, and it is not installed here',
+            key="training.precision",
+            remedy="give --precision fp32 or bf16, as the machine that trains would choose",
+        ) from None
     return choose_precision(wanted, study.training.device)
 
 
