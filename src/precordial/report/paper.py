@@ -1,7 +1,7 @@
 """What the paper reports, as data, to be laid beside a study's own numbers.
 
 Nyström A, Björkelund A, Ohlsson M, Björk J, Ekelund U, Forberg JL. Transfer Learning for Predicting Acute Myocardial
-Infarction Using Electrocardiograms. Its Tables I to IV, number by number; its patients are not those of any other study.
+Infarction Using Electrocardiograms. Its Tables I to IV, number by number; its patients are no other study's.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row, auc
 from precordial.report import runs as report_runs
 from precordial.report.examples import choose
-from precordial.report.figures import Curve, roc, roc_figure
+from precordial.report.curves import roc
+from precordial.report.figures import Curve, roc_figure
 from precordial.report.html import write_html
 from precordial.report.style import as_svg, drawing
 from precordial.study import Study, collect_results, make_plan

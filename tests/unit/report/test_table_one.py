@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from precordial.report import table_one
-from precordial.report.table import Table
 from precordial.report.paper import TABLE_ONE
+from precordial.report.table import Table
 from precordial.report.withheld import flow_and_table
 from small_cohort import small_cohort
 
