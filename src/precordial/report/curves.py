@@ -57,7 +57,7 @@ def precision_recall(truth: Floats, score: Floats) -> tuple[Floats, Floats]:
 
 
 def roc_band(
-    truth: Floats, score: Floats, patients: NDArray[np.str_], *, replicates: int, level: float, seed: int
+    truth: Floats, score: Floats, patients: NDArray[np.str_], replicates: int, level: float, seed: int
 ) -> Band:
     """The band of a ROC curve: percentiles of the true positive rate at each false positive rate.
 
@@ -75,7 +75,7 @@ def roc_band(
 
 
 def precision_band(
-    truth: Floats, score: Floats, patients: NDArray[np.str_], *, replicates: int, level: float, seed: int
+    truth: Floats, score: Floats, patients: NDArray[np.str_], replicates: int, level: float, seed: int
 ) -> Band:
     """The band of a precision–recall curve: percentiles of the precision where so much recall is reached.
 

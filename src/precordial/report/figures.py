@@ -49,7 +49,7 @@ class Curve:
 def draw_roc(axes: Axes, curves: Sequence[Curve]) -> None:
     """ROC curves on one square."""
     for number, curve in enumerate(curves):
-        _draw_curve(axes, *roc(curve.truth, curve.score), curve, curve.band, number)
+        _draw_curve(axes, *roc(curve.truth, curve.score), curve, curve.band, curve.label, number)
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, zorder=0)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="1 − specificity", ylabel="sensitivity")
     axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6, frameon=True, framealpha=0.9, edgecolor="none")
@@ -60,15 +60,19 @@ def draw_precision(axes: Axes, curves: Sequence[Curve]) -> None:
     for number, curve in enumerate(curves):
         recall, precision = precision_recall(curve.truth, curve.score)
         reached = np.flatnonzero(np.diff(recall, prepend=0) > 0)  # the highest precision of each recall
-        _draw_curve(axes, recall[reached], precision[reached], curve, curve.precision_band, number)
+        label = f"{curve.label.splitlines()[0].split(', ')[-1]}: {average_precision(curve.truth, curve.score):.3f}"
+        label = label if curve.label else ""
+        _draw_curve(axes, recall[reached], precision[reached], curve, curve.precision_band, label, number)
     for share in {float(curve.truth.mean()) for curve in curves}:
         axes.axhline(share, color=GREY, linewidth=0.8, zorder=0)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="recall (sensitivity)")
     axes.set_ylabel("precision (positive predictive value)")
-    axes.legend(loc="upper right", fontsize=7.5, handlelength=2.6, frameon=True, framealpha=0.9, edgecolor="none")
+    common = any(curve.truth.mean() > 0.2 for curve in curves)  # then the curves are above, else below
+    where = "lower left" if common else "upper right"
+    axes.legend(loc=where, fontsize=7.5, handlelength=2.6, frameon=True, framealpha=0.9, edgecolor="none")
 
 
-def _draw_curve(axes: Axes, x: Floats, y: Floats, curve: Curve, band: Band | None, number: int) -> None:
+def _draw_curve(axes: Axes, x: Floats, y: Floats, curve: Curve, band: Band | None, label: str, number: int) -> None:
     """A line with the marker of its series here and there, for who prints in grey, and its band."""
     colour, marker = LOOKS.get(curve.series, OTHER)
     line = "--" if curve.series == "baseline" else "-"
@@ -77,8 +81,8 @@ def _draw_curve(axes: Axes, x: Floats, y: Floats, curve: Curve, band: Band | Non
     axes.plot(x, y, line, color=colour, linewidth=1.5)
     at = (0.12 + 0.05 * number + 0.25 * np.arange(4)) % 1
     axes.plot(at, np.interp(at, x, y), marker, color=colour, markersize=4)
-    if curve.label:  # in the legend with the marker that the intervals have
-        axes.plot([], [], line + marker, color=colour, linewidth=1.5, markersize=5, label=curve.label)
+    if label:  # in the legend with the marker that the intervals have
+        axes.plot([], [], line + marker, color=colour, linewidth=1.5, markersize=5, label=label)
 
 
 def roc_figure(panels: Sequence[tuple[str, Sequence[Curve]]]) -> Figure:
@@ -154,7 +158,8 @@ def training_figure(run: RunRecord) -> Figure:
 
     def line(axes: Axes, key: str, look: str, colour: str, label: str, ring: bool) -> None:
         values = [row.get(key, math.nan) for row in run.epochs]
-        axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, marker=".", markersize=3.5)
+        dots = {"marker": ".", "markersize": 3.5} if len(epochs) <= 60 else {}
+        axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, **dots)
         if ring and best in epochs:
             axes.plot(best, values[epochs.index(best)], "o", color=colour, mfc="none", markersize=8, mew=1.3)
 

@@ -132,6 +132,9 @@ def gains_figure(found: Gains, counts: Counts) -> Figure:
         words = [f"{word}\n{grouped(counts[fraction])}" for word, fraction in zip(words, fractions, strict=True)]
     axes.set_xticks(range(len(fractions)), words)
     axes.tick_params(axis="x", length=0)
+    ends = [end for pairs in found.models.values() for pair in pairs.values() for p in pair for end in (p.low, p.high)]
+    room = 0.04 * (max(ends) - min(ends))
+    axes.set_ylim(min(ends) - room, max(ends) + room)
     axes.set(xlabel="Target training patients" + (", and their ECGs" if counts else ""), ylabel="AUC")
     axes.grid(axis="y", color="#e3e3e3", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -17,9 +17,9 @@ from precordial.report.tables import PRETRAINING
 TRAINS, FROZEN = ("#0072B2", "#eaf3fa"), ("#777777", "#efefef")
 NEW = "#D55E00"
 HEADS = {
-    "own": "the model's own",
-    "target": "100, dropout 0.3",
-    "target-authors": "100, dropout 0.3",
+    "own": "its own",
+    "target": "dense 100",
+    "target-authors": "dense 100",
 }
 TALL, TOP = 1.16, 0.55  # inches of a line of boxes, and of what stands above them
 
@@ -30,7 +30,7 @@ class Box:
 
     Attributes:
         data: "source" or "target".
-        outputs: what the head says.
+        outputs: what the head says; empty on the source, where the chain says it.
         head: layers of the head in words.
         new: whether the head is fresh in this stage.
         frozen: whether the body keeps its weights.
@@ -53,7 +53,7 @@ class Chain:
 
     Attributes:
         model: the paper's name.
-        tasks: of pre-training, in words.
+        tasks: of pre-training, in words; they stand below the model's name.
         boxes: one for each stage, pre-training first.
     """
 
@@ -69,28 +69,20 @@ def chains(runs: Iterable[RunRecord]) -> list[Chain]:
         parent = run.settings.get("parent")
         if parent is None:
             continue
-        before = [_box(parent, number, ("",)) for number in range(len(parent["stages"]))]
+        before = [_box(parent, number, ()) for number in range(len(parent["stages"]))]
         own = [_box(run.settings, number, run.settings["outcomes"]) for number in range(len(run.settings["stages"]))]
         task = PRETRAINING.get(run.row.pretraining, run.row.pretraining).lower()
         found.setdefault((run.model, (*before, *own)), {})[task] = None
-    merged = [Chain(model, tuple(tasks), boxes) for (model, boxes), tasks in found.items()]
-    return [_named(chain) for chain in merged]
-
-
-def _named(chain: Chain) -> Chain:
-    """The chain with what its pre-training says."""
-    said = " / ".join(chain.tasks)
-    boxes = (replace(box, outputs=said) if box.data == "source" else box for box in chain.boxes)
-    return replace(chain, boxes=tuple(boxes))
+    return [Chain(model, tuple(tasks), boxes) for (model, boxes), tasks in found.items()]
 
 
 def _box(settings: Mapping[str, Any], number: int, outputs: Sequence[str]) -> Box:
     data, stage = settings["role"], settings["stages"][number]
     head = HEADS[settings["head"]]
     if settings["head"] == "target-authors" and settings["model"] == "cnn-20k":
-        head = "10, dropout 0.4; 100, dropout 0.3"
+        head = "dense 10, dense 100"
     if settings.get("extra_inputs"):
-        head += f"; beside the ECG {', '.join(settings['extra_inputs'])}"
+        head += f"; and {', '.join(settings['extra_inputs'])}"
     warm, peak = stage["warmup"], stage["peak"]
     end = peak if stage["end"] is None else stage["end"]
     rates = [stage["start"], peak, end] if warm else [peak, end]
@@ -99,7 +91,7 @@ def _box(settings: Mapping[str, Any], number: int, outputs: Sequence[str]) -> Bo
     words = f"{stage['epochs']} epochs" + (f", {warm} of warm-up" if warm else "")
     return Box(
         data=data,
-        outputs=outputs[0] if len(outputs) == 1 else f"{len(outputs)} outcomes",
+        outputs=outputs[0] if len(outputs) == 1 else f"{len(outputs)} outcomes" if outputs else "",
         head=head,
         new=data == "target" and number == 0,
         frozen=stage["trains"] == "head",
@@ -126,10 +118,12 @@ def stages_figure(found: Sequence[Chain]) -> Figure:
         x = left + number * (width + gap)
         data = {chain.boxes[number].data for chain in found if number < len(chain.boxes)}
         what = "pre-training on the source" if data == {"source"} else "fine-tuning on the target"
-        axes.text(x, -0.3, f"Stage {number + 1}: {what}", weight="bold", fontsize=8.5, va="center")
+        axes.text(x, -0.2, f"Stage {number + 1}", weight="bold", fontsize=8.5, va="center")
+        axes.text(x, -0.37, what, fontsize=8, va="center")
     for line, chain in enumerate(found):
         y = -TOP - TALL * line
-        axes.text(0.06, y - 0.42, chain.model, weight="bold", fontsize=9, va="center")
+        axes.text(0.06, y - 0.2, chain.model, weight="bold", fontsize=9, va="center")
+        axes.text(0.06, y - 0.34, "\n".join(chain.tasks), fontsize=7.5, va="top", linespacing=1.3)
         for number, box in enumerate(chain.boxes):
             x = left + number * (width + gap)
             _draw(axes, box, x, y, width)
@@ -144,7 +138,14 @@ def _draw(axes: Axes, box: Box, x: float, y: float, width: float) -> None:
     frozen = f"frozen{f', {box.awake} awake' if box.awake else ''}"
     parts = (
         (x, body, state, "Body", frozen if box.frozen else "trains", box.frozen),
-        (x + body + 0.06, width - body - 0.06, TRAINS, f"Head: {box.outputs}", box.head, False),
+        (
+            x + body + 0.06,
+            width - body - 0.06,
+            TRAINS,
+            f"Head: {box.outputs}" if len(box.outputs) in range(1, 9) else "Head",
+            box.head,
+            False,
+        ),
     )
     for left, wide, (edge, face), title, words, hatched in parts:
         fresh = box.new and title.startswith("Head")
@@ -167,7 +168,7 @@ def _draw(axes: Axes, box: Box, x: float, y: float, width: float) -> None:
         box_ = {"fc": face, "ec": "none", "pad": 1.2}
         axes.text(middle, y - 0.2, title, ha="center", va="center", fontsize=7.8, weight="bold", bbox=box_)
         lines = [words] if len(words) < 22 else words.split("; ")
-        text = "\n".join([*lines, *(["new, random weights"] if fresh else ["trains"] if title != "Body" else [])])
+        text = "\n".join([*lines, *(["new"] if fresh else ["trains"] if title != "Body" else [])])
         axes.text(middle, y - 0.48, text, ha="center", va="center", fontsize=6.6, linespacing=1.15, bbox=box_)
     for number, words in enumerate(box.lines):
         axes.text(x, y - high - 0.11 - 0.135 * number, words, fontsize=6.8, va="center", color="#333333")

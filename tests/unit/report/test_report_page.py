@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,123 +14,19 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from precordial.archive.layout import Manifest
-from precordial.archive.taken import take
-from precordial.archive.writer import ArchiveWriter
-from precordial.cohort import Cohort, age_sex_baseline
-from precordial.cohort.flow import Flow, FlowStep
-from precordial.ecg import EIGHT, Ecg
+from made_study import Made, make_study
+from precordial.cohort import age_sex_baseline
+from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row, auc
 from precordial.report import runs as report_runs
-from precordial.report.examples import choose
 from precordial.report.curves import roc
+from precordial.report.examples import choose
 from precordial.report.figures import Curve, roc_figure
-from precordial.report.html import write_html
 from precordial.report.style import as_svg, drawing
-from precordial.study import Study, collect_results, make_plan
 from precordial.training import state
 
 SECTIONS = ["flow", "patients", "trainings", "results", "roc", "intervals", "pre-training", "curves", "examples"]
-FLOW = Flow(
-    (
-        FlowStep("archive", "files", "ECG files", ecgs=310),
-        FlowStep("archive", "usable", "usable", ecgs=300, patients=300, why="unusable", excluded_ecgs=10),
-        FlowStep("target", "ecgs", "usable ECGs", ecgs=300, patients=300),
-        FlowStep("target", "train", "training", ecgs=140, patients=140, part=True, reasons={"with the outcome": 47}),
-        FlowStep("source", "ecgs", "usable ECGs", ecgs=100, patients=100),
-    )
-)
-STUDY = {
-    "name": "cost < $5 & $6",
-    "grid": [{"models": ["cnn-20k", "rn-900k"], "pretraining": ["none", "age-sex"]}],
-    "evaluation": {"replicates": 20},
-    "training": {
-        "models": {
-            "cnn-20k": {
-                "source": [{"epochs": 2, "peak": 1e-3}],
-                "scratch": [{"epochs": 2, "peak": 1e-3}],
-                "target": [{"epochs": 2, "peak": 1e-3, "trains": "head"}, {"epochs": 3, "peak": 1e-5}],
-            }
-        }
-    },
-}
-
-
-@dataclass(frozen=True)
-class Made:
-    study: Study
-    cohort: Cohort
-    rows: list[Row]
-
-    def write(self, folder: Path, **changes: object) -> str:
-        rows = changes.pop("rows", self.rows)
-        return write_html(folder, self.study, self.cohort, rows, **changes).read_text()  # type: ignore[arg-type]
-
-
-def make_archive(folder: Path, n: int) -> None:
-    draw = np.random.default_rng(5)
-    with ArchiveWriter(folder, Manifest(rate=100, samples=1000)) as writer:
-        for k in range(n):
-            signal = np.outer(draw.uniform(0.2, 1.5, 8), np.sin(np.arange(1000) / draw.uniform(5, 20)))
-            ecg = Ecg(signal.astype(np.float32), rate=100, leads=EIGHT, patient_id=f"PATIENT-{k:04}", source="test")
-            writer.add(k, [take(ecg, ecg_id=k, source=f"{k}")])
-
-
-def make_cohort(target: int = 200, source: int = 100, outcomes: Sequence[str] = ("AMI",)) -> Cohort:
-    """Every third target ECG has the main outcome, and the older have it more surely; others are rarer."""
-    n = target + source
-    draw = np.random.default_rng(1)
-    is_target = np.arange(n) < target
-    names = {7: "validation", 8: "random_test", 9: "temporal_test"}
-    split = [names.get(k % 10, "train") if k < target else ("validation" if k % 5 == 0 else "train") for k in range(n)]
-    label = np.where(is_target, np.arange(n) % 3 == 0, np.nan).astype(float)
-    return Cohort(
-        ecg_id=np.array([f"{k:016x}" for k in range(n)]),
-        patient_id=np.array([f"PATIENT-{k:04}" for k in range(n)]),
-        visit_id=np.array([f"VISIT-{k:04}" if k < target else "" for k in range(n)]),
-        prediction_time=np.datetime64("2017-03-01T08:15:00") + np.arange(n) * np.timedelta64(3, "h"),
-        role=np.where(is_target, "target", "source"),
-        split=np.array(split),
-        order=np.arange(n),
-        age=draw.uniform(15, 99, n) + 10 * np.nan_to_num(label),
-        sex=draw.integers(0, 2, n).astype(float),
-        labels={
-            name: label if k == 0 else np.where(np.arange(n) % (3 + k), 0.0, label) for k, name in enumerate(outcomes)
-        },
-        age_source=np.full(n, "test"),
-        sex_source=np.full(n, "test"),
-        flow=FLOW,
-        settings={"kind": "labels"},
-    )
-
-
-def make_study(folder: Path, outcomes: Sequence[str] = ("AMI",), **changes: object) -> Made:
-    """A study's folder as `run_study` leaves it, with drawn predictions and metrics in place of trainings."""
-    cohort = make_cohort(outcomes=outcomes)
-    study = Study.model_validate(STUDY | {"out": folder} | changes)
-    make_archive(study.archive_path, len(cohort))
-    cohort.save(folder / "cohort", archive={"digest": "0123456789abcdef", "ecgs": 300, "rate": 100})
-    plan = make_plan(study, cohort.digest, cohort.outcomes)
-    for number, run in enumerate(plan.runs):
-        place, draw = folder / "runs" / run.id, np.random.default_rng(number)
-        place.mkdir(parents=True)
-        (place / "run.json").write_text(run.model_dump_json())
-        done = {"best_epoch": 2, "best": 0.7, "version": "0.1.0", "device": "cpu"}
-        (place / "done.json").write_text(json.dumps(done))
-        metrics = {f"validation_{name}_{'mae' if name == 'age' else 'auc'}": 0.7 for name in run.targets}
-        row = {"stage": 1, "rate": 1e-3, "train_loss": 0.5, "validation_loss": 0.6, **metrics}
-        lines = [json.dumps({"epoch": epoch + 1, **row}) + "\n" for epoch in range(run.epochs)]
-        (place / "metrics.jsonl").write_text("".join(lines))
-        part = cohort.select(role=run.role)
-        part = part._rows(part.split != "train")
-        tables = []
-        for name in run.targets:
-            truth = part.labels[name] if run.role == "target" else getattr(part, name)
-            score = draw.uniform(20, 90, len(part)) if name == "age" else draw.beta(1 + np.nan_to_num(truth), 2)
-            tables.append(Predictions(run.id, part.ecg_id, part.patient_id, part.split, name, truth, score))
-        Predictions.concatenate(tables).save(place / "predictions.csv")
-    return Made(study, cohort, collect_results(study, cohort, plan))
 
 
 @pytest.fixture(scope="module")
