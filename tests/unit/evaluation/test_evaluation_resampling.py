@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from precordial.evaluation import auc, bootstrap, bootstrap_auc, bootstrap_difference, measure
+from precordial.evaluation.intervals import bootstrap_interval
 from precordial.evaluation.metrics import weighted_auc
-from precordial.evaluation.resampling import CHUNK, basic_interval, resampled
+from precordial.evaluation.resampling import CHUNK, resampled
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]
 EFFECT = 1.2
@@ -23,6 +24,10 @@ def clustered(n_patients: int, seed: int, prevalence: float = 0.2) -> Arrays:
     of = np.repeat(np.arange(n_patients), times)
     noise = math.sqrt(0.9) * rng.normal(size=n_patients)[of] + math.sqrt(0.1) * rng.normal(size=len(of))
     return case[of], EFFECT * case[of] + noise, np.char.add("patient-", of.astype(np.str_))
+
+
+def basic_interval(value: float, values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    return bootstrap_interval("basic", value, values, level, np.zeros(0))
 
 
 def plain_loop(
