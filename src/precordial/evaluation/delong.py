@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from precordial.evaluation.derivatives import influences
 from precordial.evaluation.estimate import Estimate
-from precordial.evaluation.influence import influence
 from precordial.evaluation.intervals import NONE, NORMAL, normal_p_value
 from precordial.evaluation.metrics import Floats, auc, checked
 from precordial.evaluation.resampling import numbered
@@ -61,11 +61,11 @@ def delong_variance(truth: ArrayLike, *scores: ArrayLike, patients: ArrayLike | 
     with_case, with_control = (np.unique(patient[t == value]).size for value in (1, 0))
     if min(with_case, with_control) < 2:
         return np.full((len(scores), len(scores)), np.nan)
-    moved = [influence("auc", t, score) for _, score in columns]
+    moved = [influences("auc", t, score) for _, score in columns]
     of_cases = np.array([np.bincount(patient, np.where(t == 1, one, 0.0), count) for one in moved])
     of_controls = np.array([np.bincount(patient, np.where(t == 0, one, 0.0), count) for one in moved])
-    crossed = of_cases @ of_controls.T
-    return (
+    crossed: Floats = of_cases @ of_controls.T
+    return np.asarray(
         _unbiased(with_case) * of_cases @ of_cases.T
         + _unbiased(with_control) * of_controls @ of_controls.T
         + _unbiased(count) * (crossed + crossed.T)

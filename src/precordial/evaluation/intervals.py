@@ -37,7 +37,7 @@ def bootstrap_interval(
         value: the statistic itself.
         values: (B,) its values on the resamples, NaN where undefined.
         level: such as 0.95.
-        influence: (units,) of each unit that is resampled, see `precordial.evaluation.influence`; for BCa alone.
+        influence: (units,) of each unit that is resampled, see `precordial.evaluation.derivatives`; for BCa alone.
 
     >>> bootstrap_interval("basic", 0.9, np.linspace(0, 1, 1001), 0.9, np.zeros(0))
     (0.85, 1.75)
@@ -72,7 +72,7 @@ def bootstrap_p_value(name: IntervalName, value: float, values: Floats, influenc
         return 1.0
     null = 2 * value if name == "basic" else 0.0  # a basic interval reaches 0 where a percentile reaches 2θ
     b = len(defined)
-    below = (np.count_nonzero(defined < null) + np.count_nonzero(defined == null) / 2 + 0.5) / (b + 1)
+    below = float((np.count_nonzero(defined < null) + np.count_nonzero(defined == null) / 2 + 0.5) / (b + 1))
     if name == "bca":
         bias, acceleration = _shape(value, defined, influence)
         if not math.isfinite(bias + acceleration):

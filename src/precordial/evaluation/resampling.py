@@ -12,13 +12,14 @@ resamples depend on the truth as well, which two runs of one cohort share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from precordial.evaluation.derivatives import influences
 from precordial.evaluation.estimate import Estimate
-from precordial.evaluation.influence import influence
 from precordial.evaluation.intervals import IntervalName, bootstrap_interval, bootstrap_p_value
 from precordial.evaluation.metrics import BINARY, Floats, Statistic, checked, prepare
 
@@ -94,7 +95,7 @@ def bootstrap(
     Raises:
         ValueError: arrays of different shapes, an impossible truth, level or number of replicates.
     """
-    drawn = resample_metric(metric, truth, score, groups=groups, replicates=replicates, seed=seed, stratify=stratify)
+    drawn = resample_metric(metric, truth, [score], groups, replicates=replicates, seed=seed, stratify=stratify)
     return drawn.estimate(interval, level)
 
 
@@ -155,8 +156,9 @@ def bootstrap_difference(
 
     Arguments, result and errors as for `bootstrap`.
     """
+    scores = (score_a, score_b)
     drawn = resample_metric(
-        metric, truth, score_a, minus=score_b, groups=groups, replicates=replicates, seed=seed, stratify=stratify
+        metric, truth, scores, groups, coefficients=(1, -1), replicates=replicates, seed=seed, stratify=stratify
     )
     return drawn.estimate(interval, level)
 
@@ -164,51 +166,49 @@ def bootstrap_difference(
 def resample_metric(
     metric: str,
     truth: ArrayLike,
-    score: ArrayLike,
-    *,
-    minus: ArrayLike | None = None,
+    scores: Sequence[ArrayLike],
     groups: ArrayLike | None = None,
+    *,
+    coefficients: Sequence[float] = (1.0,),
     replicates: int = 1000,
     seed: int = 0,
     stratify: bool = False,
 ) -> Resamples:
-    """A metric, or its paired difference, on all resamples: for several intervals, a p-value, a standard error.
+    """A metric on all resamples, or a sum over the metrics of several scores of the same ECGs.
 
     Args:
-        metric, truth, score, groups, replicates, seed, stratify: see `bootstrap`.
-        minus: (n,) a second score of the same ECGs, whose metric is taken off.
+        metric, truth, groups, replicates, seed, stratify: see `bootstrap`.
+        scores: each (n,).
+        coefficients: of each score's metric in the sum: (1, −1) for a difference, (1/3, 1/3, 1/3) for a mean.
 
     Raises:
         ValueError: as `bootstrap`.
     """
-    t, s = checked(metric, truth, score)
-    statistic = prepare(metric, t, s)
-    of_row = influence(metric, t, s)
-    if minus is not None:
-        _, other = checked(metric, truth, minus)
-        of_other, first = prepare(metric, t, other), statistic
-        of_row = of_row - influence(metric, t, other)
-
-        def statistic(weights: Floats) -> Floats:
-            return first(weights) - of_other(weights)
-
+    pairs = [checked(metric, truth, score) for score in scores]
+    t = pairs[0][0]
+    n = len(t)
     if replicates < 1:
         raise ValueError(f"{replicates} replicates: at least 1")
     if stratify and metric not in BINARY:
         raise ValueError(f"only a truth of 0 and 1 makes strata, and {metric} has another")
-    n = len(t)
+    statistics = [prepare(metric, t, score) for _, score in pairs]
+
+    def statistic(weights: Floats) -> Floats:
+        parts = [c * one(weights) for c, one in zip(coefficients, statistics, strict=True)]
+        return np.asarray(sum(parts[1:], start=parts[0]))
+
     group_of_row, patients = numbered(groups, n)
     value = float(statistic(np.ones((1, n)))[0])
     events = int(t.sum()) if metric in BINARY else None
     if np.isnan(value):
         return Resamples(value, np.full(replicates, np.nan), np.full(0, np.nan), n, events, patients)
-    of_group = np.bincount(group_of_row, of_row)
-    strata = np.bincount(group_of_row, t) > 0 if stratify else np.zeros(len(of_group), bool)
+    of_row = [c * influences(metric, t, score) for c, (_, score) in zip(coefficients, pairs, strict=True)]
+    influence = np.bincount(group_of_row, np.sum(of_row, axis=0)).astype(np.float64)
+    strata = np.bincount(group_of_row, t) > 0 if stratify else np.zeros(len(influence), bool)
     for stratum in (strata, ~strata):
-        if stratum.any():
-            of_group[stratum] -= of_group[stratum].mean()
+        influence[stratum] -= influence[stratum].mean() if stratum.any() else 0.0
     values = resampled(statistic, group_of_row, replicates, seed, strata)
-    return Resamples(value, values, of_group, n, events, patients)
+    return Resamples(value, values, influence, n, events, patients)
 
 
 def resampled(

@@ -91,6 +91,8 @@ def bootstrap_options(study: Study) -> dict[str, Any]:
         "level": settings.level,
         "seed": settings.seed,
         "resample": settings.resample,
+        "interval": settings.interval,
+        "stratify": settings.stratify,
     }
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from precordial.evaluation.metrics import METRICS, Floats
 
-Influence = Callable[[Floats, Floats], Floats]  # truth (n,), score (n,) -> (n,)
+Derivative = Callable[[Floats, Floats], Floats]  # truth (n,), score (n,) -> (n,)
 
 
-def influence(metric: str, truth: Floats, score: Floats) -> Floats:
+def influences(metric: str, truth: Floats, score: Floats) -> Floats:
     """The influence of each ECG on a metric of `METRICS`: (n,), NaN where the metric is undefined.
 
     Args:
@@ -26,7 +26,7 @@ def influence(metric: str, truth: Floats, score: Floats) -> Floats:
     value = METRICS[metric](truth, score)(np.ones((1, len(truth))))[0] if len(truth) else np.nan
     if np.isnan(value) or np.isnan(score).any():
         return np.full(len(truth), np.nan)
-    return INFLUENCES[metric](truth, score)
+    return OF_METRIC[metric](truth, score)
 
 
 def _auc(truth: Floats, score: Floats) -> Floats:
@@ -35,7 +35,7 @@ def _auc(truth: Floats, score: Floats) -> Floats:
     share = np.empty(len(truth))
     share[case] = _share_below(np.sort(score[~case]), score[case])
     share[~case] = 1 - _share_below(np.sort(score[case]), score[~case])
-    return (share - share[case].mean()) / np.where(case, case.sum(), (~case).sum())
+    return np.asarray((share - share[case].mean()) / np.where(case, case.sum(), (~case).sum()))
 
 
 def _share_below(others: Floats, score: Floats) -> Floats:
@@ -54,12 +54,12 @@ def _average_precision(truth: Floats, score: Floats) -> Floats:
     def from_here_down(values: Floats) -> Floats:
         """For each ECG the sum of the values of all cases with its score or a lower one."""
         sums = np.append(np.cumsum(values[::-1])[::-1], 0.0)
-        return sums[np.searchsorted(at_cases, -score, side="left")]
+        return np.asarray(sums[np.searchsorted(at_cases, -score, side="left")])
 
-    out = -from_here_down(precision / alarms)
+    out: Floats = -from_here_down(precision / alarms)
     own = precision[np.searchsorted(at_cases, -score[case], side="left")]
     out[case] += own - precision.mean() + from_here_down(1 / alarms)[case]
-    return out / case.sum()
+    return np.asarray(out / case.sum())
 
 
 def _brier(truth: Floats, score: Floats) -> Floats:
@@ -76,14 +76,14 @@ def _mae(truth: Floats, score: Floats) -> Floats:
 
 def _r2(truth: Floats, score: Floats) -> Floats:
     residual, square = (truth - score) ** 2, (truth - truth.mean()) ** 2
-    return (square * residual.sum() / square.sum() - residual) / square.sum()
+    return np.asarray((square * residual.sum() / square.sum() - residual) / square.sum())
 
 
 def _of_mean(values: Floats) -> Floats:
-    return (values - values.mean()) / len(values)
+    return np.asarray((values - values.mean()) / len(values))
 
 
-INFLUENCES: dict[str, Influence] = {
+OF_METRIC: dict[str, Derivative] = {
     "auc": _auc,
     "average_precision": _average_precision,
     "brier": _brier,
