@@ -19,8 +19,13 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return out.getvalue()
 
 
-def read_columns(path: str | Path, columns: Sequence[str]) -> dict[str, list[str]]:
+def read_columns(path: str | Path, columns: Sequence[str], optional: Sequence[str] = ()) -> dict[str, list[str]]:
     """The named columns of a CSV file, in whatever order they stand there; others are passed over.
+
+    Args:
+        path: of the file.
+        columns: that must be there.
+        optional: that may be there.
 
     Raises:
         PrecordialError: no such file, no UTF-8, a missing column, or a row of another length than the header.
@@ -41,7 +46,8 @@ def read_columns(path: str | Path, columns: Sequence[str]) -> dict[str, list[str
     for number, row in enumerate(table[1:], start=2):
         if len(row) != len(header):
             raise PrecordialError(f"{len(row)} cells where the header has {len(header)}", file=path, row=number)
-    return {name: [row[at] for row in table[1:]] for name in columns for at in [header.index(name)]}
+    wanted = [*columns, *(name for name in optional if name in header)]
+    return {name: [row[at] for row in table[1:]] for name in wanted for at in [header.index(name)]}
 
 
 def number(cell: str, path: str | Path, row: int, column: str) -> float:

@@ -24,13 +24,11 @@ from precordial.cohort.flow import Flow, FlowStep
 from precordial.ecg import EIGHT, Ecg
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row, auc
-from precordial.report import runs as report_runs
 from precordial.report.examples import choose
 from precordial.report.figures import Curve, roc, roc_figure
 from precordial.report.html import write_html
 from precordial.report.style import as_svg, drawing
-from precordial.study import Study, collect_results, make_plan
-from precordial.training import state
+from precordial.study import Study, make_plan, write_predictions_table, write_tables
 
 SECTIONS = ["flow", "patients", "trainings", "results", "roc", "intervals", "pre-training", "curves", "examples"]
 FLOW = Flow(
@@ -131,7 +129,7 @@ def make_study(folder: Path, outcomes: Sequence[str] = ("AMI",), **changes: obje
             score = draw.uniform(20, 90, len(part)) if name == "age" else draw.beta(1 + np.nan_to_num(truth), 2)
             tables.append(Predictions(run.id, part.ecg_id, part.patient_id, part.split, name, truth, score))
         Predictions.concatenate(tables).save(place / "predictions.csv")
-    return Made(study, cohort, collect_results(study, cohort, plan))
+    return Made(study, cohort, write_tables(study, cohort, plan))
 
 
 @pytest.fixture(scope="module")
@@ -331,8 +329,11 @@ def test_what_is_missing_is_said(made: Made, tmp_path: Path) -> None:
     shutil.copytree(made.study.folder, folder)
     moved = replace(made, study=made.study.model_copy(update={"out": folder}))
     run = next(row.run for row in made.rows if row.kind == "scratch")
-    (folder / "runs" / run / "predictions.csv").unlink()
-    with pytest.raises(PrecordialError, match=r"predictions\.csv: the results name a training whose file is missing"):
+    (folder / "predictions.parquet").unlink()
+    with pytest.raises(PrecordialError, match=r"predictions\.parquet: the study has no results yet"):
+        moved.write(tmp_path)
+    write_predictions_table(folder, {})
+    with pytest.raises(PrecordialError, match=r"predictions do not have a training that its results name"):
         moved.write(tmp_path)
     (folder / "runs" / run / "run.json").write_text("{")
     with pytest.raises(PrecordialError, match=f"{run}: a file of this training cannot be read"):
@@ -362,11 +363,6 @@ def test_a_figure_keeps_its_ids_to_itself() -> None:
     assert not ids[0] & ids[1]
     assert 'aria-label="a &quot;quoted&quot; &lt;word&gt;"' in svgs[0]
     assert not re.search(r"<metadata|<style|<!--|xmlns|http", svgs[0])
-
-
-def test_names_of_a_trainings_files() -> None:
-    found = (report_runs.METRICS, report_runs.DONE, report_runs.PREDICTIONS)
-    assert found == (state.METRICS, state.DONE, state.PREDICTIONS)
 
 
 def test_it_is_written_without_torch() -> None:
