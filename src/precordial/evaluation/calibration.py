@@ -22,6 +22,7 @@ from precordial.evaluation.proportions import proportion
 CLIP = 1e-9  # probabilities nearer to 0 or 1 count as this near: a logit must be finite
 KNOTS = (0.05, 0.35, 0.65, 0.95)  # quantiles; Harrell's for four knots
 GRID = 101
+LEAST = 10  # cases and controls for the smooth curve, which has four numbers to fit
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Calibration:
         in_the_large: the intercept while the slope is held at 1: positive where probabilities are too low.
         observed_expected: share with the outcome by the mean probability.
         brier: mean squared difference; `scaled_brier` is 1 − Brier / that of the share itself, 0 for no use.
-        bins, smooth: the calibration curve in two forms; no smooth one where the scores have too few values.
+        bins, smooth: the calibration curve in two forms; no smooth one with fewer than 10 cases or controls, or
+            where the scores have too few values.
     """
 
     slope: Estimate
@@ -164,12 +166,16 @@ def _line(t: Floats, x: Floats) -> tuple[Measured, Measured]:
     if not fit.converged:
         return nothing, nothing
     influence = _coefficient_influence(np.column_stack([np.ones(len(x)), x]), t, fit.predict(x[:, None]))
+    if influence is None:
+        return nothing, nothing
     return Measured(float(fit.coefficients[0]), influence[:, 1]), Measured(fit.intercept, influence[:, 0])
 
 
-def _coefficient_influence(design: Floats, t: Floats, p: Floats) -> Floats:
-    """What each ECG adds to the coefficients (n, k) of a logistic regression: the sandwich's scores."""
+def _coefficient_influence(design: Floats, t: Floats, p: Floats) -> Floats | None:
+    """What each ECG adds to the coefficients (n, k) of a logistic regression; None where the classes separate."""
     hessian = (design.T * (p * (1 - p))) @ design
+    if np.linalg.matrix_rank(hessian) < len(hessian):
+        return None
     return np.asarray(np.linalg.solve(hessian, design.T * (t - p)).T, np.float64)
 
 
@@ -255,8 +261,8 @@ def spline_basis(x: ArrayLike, knots: ArrayLike) -> Floats:
 def _smooth(t: Floats, p: Floats, patients: ArrayLike | None, level: float) -> Smooth | None:
     """A logistic regression on splines of the logit, with pointwise intervals by the sandwich."""
     x = logit(p)
-    knots = np.quantile(x, KNOTS) if len(x) else np.zeros(1)
-    if len(np.unique(t)) < 2 or (np.diff(knots) <= 1e-9).any() or len(knots) != len(KNOTS):
+    knots = np.quantile(x, KNOTS)
+    if min(t.sum(), (1 - t).sum()) < LEAST or (np.diff(knots) <= 1e-9).any():
         return None
     basis = spline_basis(x, knots)
     fit = fit_logistic(basis, t)
@@ -266,6 +272,8 @@ def _smooth(t: Floats, p: Floats, patients: ArrayLike | None, level: float) -> S
     grid = np.linspace(first, last, GRID)
     at = np.column_stack([np.ones(GRID), spline_basis(logit(grid), knots)])
     influence = _coefficient_influence(np.column_stack([np.ones(len(x)), basis]), t, fit.predict(basis))
+    if influence is None:
+        return None
     among = covariance([Measured(0.0, column) for column in influence.T], patients)
     centre = at @ np.append(fit.intercept, fit.coefficients)
     error = np.sqrt(np.maximum(np.einsum("gi,ij,gj->g", at, among, at), 0))

@@ -20,8 +20,8 @@ from precordial.evaluation.metrics import Floats
 
 FEWEST = 4  # sizes, for three numbers to be fitted and something to be left over
 SLOWEST, FASTEST = 0.05, 3.0  # c: below, the law is a logarithm; above, a step
-STEPS, FINER = 200, 21
-ON_EDGE = 0.25  # share of fits at the ends of c from which on the law is not identified
+STEPS, FINER = 100, 21
+ON_EDGE = 0.25  # share of fits at the ends of a, b or c from which on the law is not identified
 FARTHEST = 10.0  # how far beyond the largest size a number is still given
 
 
@@ -201,8 +201,9 @@ def _auc(laws: Floats, sizes: Floats) -> Floats:
 
 
 def _on_edge(laws: Floats) -> np.ndarray:
-    c = laws[:, 2]
-    return np.asarray((c <= SLOWEST * 1.001) | (c >= FASTEST / 1.001) | (laws[:, 1] <= 0))
+    """Which laws (r, 3) are where the search ends, and not where the AUCs lead."""
+    a, b, c = laws.T
+    return np.asarray((c <= SLOWEST * 1.001) | (c >= FASTEST / 1.001) | (b <= 0) | (a >= 1))
 
 
 def _fit(sizes: Floats, aucs: Floats, weights: Floats) -> Floats:
