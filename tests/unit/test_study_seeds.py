@@ -88,9 +88,7 @@ def test_seeds_are_put_together_and_all_differences_corrected(
     assert collect_results(study, cohort, plan) == rows or any(math.isnan(row.low) for row in rows)
 
 
-def test_one_seed_has_no_rows_of_several(
-    small_cohort: Callable[..., tuple[Cohort, Archive]], tmp_path: Path
-) -> None:
+def test_one_seed_has_no_rows_of_several(small_cohort: Callable[..., tuple[Cohort, Archive]], tmp_path: Path) -> None:
     cohort, _ = small_cohort(target=240, source=20)
     study = a_study(tmp_path).model_copy(update={"seeds": (0,)})
     plan = make_plan(study, cohort.digest, cohort.outcomes)
