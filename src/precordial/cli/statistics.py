@@ -173,10 +173,8 @@ def _run(name: str, folder: Path | None, columns: ScoreColumns, scale: Any, kind
     if not path.is_dir() and folder is not None:
         found = sorted(one for one in (folder / "runs").glob("*") if one.is_dir() and one.name.startswith(name))
         if len(found) != 1:
-            what = "no run" if not found else f"{len(found)} runs"
-            raise PrecordialError(
-                f"{what} whose id begins with '{name}'", file=folder / "runs", remedy="give a whole id"
-            )
+            what = f"{len(found) or 'no'} run{'s' * (len(found) != 1)} whose id begins with '{name}'"
+            raise PrecordialError(what, file=folder / "runs", remedy="give the id of one; study status prints them")
         path = found[0]
     if not path.is_dir():
         raise PrecordialError(
@@ -193,10 +191,8 @@ def _explain(tables: list[Scores], options: Options) -> None:
     drawn = "patients" if options.resample == "patients" and all(t.has_patients for t in tables) else "ECGs"
     strata = ", with and without an event apart" if options.stratify else ""
     resamples = f"{options.replicates} resamples of {drawn}{strata}"
-    kind = (
-        "DeLong's for AUCs, else basic bootstrap" if options.interval == "delong" else f"{options.interval} bootstrap"
-    )
-    print(f"intervals: {kind}, {resamples}, seed {options.seed}")
+    kind = "DeLong's for AUCs, else basic" if options.interval == "delong" else options.interval
+    print(f"intervals: {kind} bootstrap, {resamples}, seed {options.seed}; of other statistics see the method notes")
     for table in tables:
         if not table.has_patients:
             print(f"{table.name}: no patient ids, each ECG counts as a patient of its own")

@@ -68,7 +68,7 @@ class Scores:
 
 def read_scores(
     path: str | Path,
-    columns: ScoreColumns = ScoreColumns(),  # noqa: B008 (it is frozen)
+    columns: ScoreColumns = ScoreColumns(),
     *,
     scale: Scale = "probabilities",
     kind: Kind | None = None,

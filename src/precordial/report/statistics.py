@@ -138,11 +138,10 @@ def _record(one: Statistic | Comparison) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in vars(one).items():
         if isinstance(value, Estimate):
-            prefix = {"estimate": "", "difference": ""}.get(name, f"{name.removeprefix('of_')}_")
-            inner = (
-                vars(value) if not prefix else {k: v for k, v in vars(value).items() if k in ("value", "low", "high")}
-            )
-            values |= {f"{prefix}{key}": number for key, number in inner.items()}
+            if name in ("estimate", "difference"):
+                values |= vars(value)
+            else:
+                values |= {f"{name.removeprefix('of_')}_{key}": getattr(value, key) for key in ("value", "low", "high")}
         else:
             values[name] = value
     return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
