@@ -2,10 +2,10 @@
 
     python tests/coverage_simulation.py [SIMULATIONS] [EVENTS]
 
-A test set has the paper's prevalence and, by default, the size of its temporal test. What a patient's ECGs share is 80 %
-of the variance of a score, and with probability 0.7 an ECG has its patient's own outcome. The AUC is the paper's 0.846;
-a second score of the same ECGs is a little worse. Printed is the share of the intervals of 95 % that hold the truth,
-with its standard error.
+A test set has the paper's prevalence and, by default, the size of its temporal test. What a patient's ECGs share is
+80 % of the variance of a score, and with probability 0.7 an ECG has its patient's own outcome. The AUC is the paper's
+0.846; a second score of the same ECGs is a little worse. Printed is the share of the intervals of 95 % that hold the
+truth, with its standard error.
 """
 
 from __future__ import annotations
@@ -66,9 +66,8 @@ def true_values() -> dict[str, float]:
     density = np.exp(-((s - EFFECTS[0]) ** 2) / 2)
     cases, controls = (_tail(s - effect) for effect in (EFFECTS[0], 0.0))
     precision = PREVALENCE * cases / (PREVALENCE * cases + (1 - PREVALENCE) * controls)
-    return dict(
-        zip(STATISTICS, (areas[0], float(np.average(precision, weights=density)), areas[0] - areas[1]), strict=True)
-    )
+    values = areas[0], float(np.average(precision, weights=density)), areas[0] - areas[1]
+    return dict(zip(STATISTICS, values, strict=True))
 
 
 def _tail(z: Floats) -> Floats:

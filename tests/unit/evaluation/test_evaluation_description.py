@@ -125,7 +125,7 @@ def test_what_is_of_few_can_be_left_out(tmp_path: Path) -> None:
         e = one.estimate
         for count in (e.n, e.patients, e.events, None if e.events is None else e.n - e.events):
             assert count is None or count == 0 or count >= 30
-    assert [one for one in whole if one.part == "discrimination"][0] in kept
+    assert next(one for one in whole if one.part == "discrimination") in kept
 
 
 @pytest.mark.parametrize(
