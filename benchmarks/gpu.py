@@ -31,9 +31,9 @@ from precordial.ecg import EIGHT, Ecg
 from precordial.models import MODELS, load_model
 from precordial.training import Stage, TrainingRun, scoring, steps, train
 from precordial.training.examples import examples_of
+from precordial.training.layout import BEST, METRICS
 from precordial.training.loader import Batch, batches
-from precordial.training.precision import Precision
-from precordial.training.state import BEST, METRICS
+from precordial.training.options import Precision
 
 RATE, SAMPLES, HELD = 500, 5000, 256  # ECGs for validation and for the test
 

@@ -19,7 +19,7 @@ from precordial.cohort.flow import Flow, FlowStep
 from precordial.ecg import EIGHT, Ecg
 from precordial.evaluation import Predictions, Row
 from precordial.report.html import write_html
-from precordial.study import Study, collect_results, make_plan
+from precordial.study import Study, write_tables, make_plan
 from precordial.training import TrainingRun
 
 PAPER_STUDY = Path(__file__).parents[1] / "studies" / "paper.toml"
@@ -152,7 +152,7 @@ def finish(study: Study, cohort: Cohort, scores: Scores | None = None) -> Made:
             score = (scores or drawn)(run, name, truth, draw)
             tables.append(Predictions(run.id, part.ecg_id, part.patient_id, part.split, name, truth, score))
         Predictions.concatenate(tables).save(place / "predictions.csv")
-    return Made(study, cohort, collect_results(study, cohort, plan))
+    return Made(study, cohort, write_tables(study, cohort, plan))
 
 
 def epochs(run: TrainingRun, *, flat: bool) -> list[str]:

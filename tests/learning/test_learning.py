@@ -15,7 +15,7 @@ from precordial.cohort import Cohort, age_sex_baseline
 from precordial.evaluation import Predictions, auc
 from precordial.models import create_model
 from precordial.training import Stage, TrainingRun, train
-from precordial.training.state import BEST
+from precordial.training.layout import BEST
 
 Made = tuple[Cohort, Archive]
 FAST = ["cnn-20k", "rn-900k"]

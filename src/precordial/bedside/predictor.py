@@ -12,8 +12,8 @@ import torch
 from precordial.ecg import Ecg, normalise
 from precordial.errors import ModelError
 from precordial.models import ModelCard, Network, load_model
+from precordial.training.layout import BEST
 from precordial.training.objectives import scores
-from precordial.training.state import BEST
 
 
 class Predictor:

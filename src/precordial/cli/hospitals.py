@@ -25,10 +25,9 @@ def demo(
 ) -> None:
     """Make a synthetic hospital, run the study on it, and print its tables. A second call goes on from there."""
     from precordial.demo import DemoHospital, introduction, limit_rows, make_demo_hospital, next_steps, write_study
-    from precordial.evaluation import write_results
     from precordial.progress import ConsoleWatcher
     from precordial.report.summary import key_results
-    from precordial.study import load_study, run_study
+    from precordial.study import load_study, run_study, write_results_table
 
     hospital = DemoHospital(patients=patients, seed=seed)
     again = shlex.join(["precordial", "demo", "--out", str(out), *_given(hospital), *changed(changes)])
@@ -39,7 +38,7 @@ def demo(
         truth = make_demo_hospital(out, hospital, progress=watcher.written)
         outcome = run_study(settings, watcher)
     rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
-    write_results(settings.folder / "results.csv", rows)
+    write_results_table(settings.folder, rows)
     page = finish_report(settings, outcome.cohort, rows, again, flow=True)
     counts = not settings.privacy.smallest_cell
     print("In short", *key_results(rows, outcome.cohort.outcomes, counts=counts), "", sep="\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from precordial.cli.app import Changes, StudyFile, app, cohort_app, study_app
-from precordial.errors import PrecordialError
+from precordial.study.tables import PREDICTIONS, RESULTS, RESULTS_CSV
 
 if TYPE_CHECKING:
     from precordial.cohort import Cohort
@@ -163,7 +163,7 @@ def study_run(study: StudyFile, changes: Changes = None) -> None:
     if not is_first():  # of several processes, the first one writes and prints
         return
     page = finish_report(settings, outcome.cohort, outcome.rows, _again(study, changes), flow=True)
-    print(f"tables and flow chart in {page.parent}, every number in {settings.folder / 'results.csv'}")
+    print(f"tables and flow chart in {page.parent}, every number in {settings.folder / RESULTS_CSV}")
     print(f"report: {page}")
 
 
@@ -184,14 +184,30 @@ def study_status(study: StudyFile, changes: Changes = None) -> None:
 def report(study: StudyFile, changes: Changes = None) -> None:
     """Write the report of a finished study again: its page, and its tables as text and CSV; print the tables."""
     from precordial.cohort import Cohort
-    from precordial.evaluation import read_results
-    from precordial.study.settings import load_study
+    from precordial.study import load_study, read_results_table
 
     settings = load_study(study, changes or ())
-    cohort, results = Cohort.load(settings.folder / "cohort"), settings.folder / "results.csv"
-    if not results.exists():
-        raise PrecordialError("the study has no results yet", file=results, remedy=f"precordial study run {study}")
-    print(f"report: {finish_report(settings, cohort, read_results(results), _again(study, changes))}")
+    cohort, rows = Cohort.load(settings.folder / "cohort"), read_results_table(settings.folder)
+    print(f"report: {finish_report(settings, cohort, rows, _again(study, changes))}")
+
+
+@study_app.command("results")
+def study_results(
+    study: StudyFile,
+    changes: Changes = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that measure.")] = 1,
+) -> None:
+    """Make the table of results and that of all predictions again, from the trainings that are done."""
+    from precordial.cohort import Cohort
+    from precordial.study import load_study, make_plan, write_tables
+
+    settings = load_study(study, changes or ())
+    cohort = Cohort.load(settings.folder / "cohort")
+    plan = make_plan(settings, cohort.digest, cohort.outcomes)
+    rows = write_tables(settings, cohort, plan, workers)
+    runs = len({row.run for row in rows if row.kind in ("pretrain", "scratch", "finetune")})
+    print(f"{_several(len(rows), 'result')} of {_several(runs, 'training')} in {settings.folder / RESULTS}")
+    print(f"their predictions in {settings.folder / PREDICTIONS}")
 
 
 def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str, *, flow: bool = False) -> Path:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from precordial.errors import PrecordialError
-from precordial.evaluation import CROSS_VALIDATED, Predictions, Row
+from precordial.evaluation import Predictions, Row
 from precordial.report.tables import MODELS, PRETRAINING, place
+from precordial.study.tables import PREDICTIONS, read_predictions
+from precordial.training.layout import DONE, METRICS, RUN
 
-# As `precordial.training` writes them; to import the names from there would load torch. A test compares them.
-RUN, METRICS, DONE, PREDICTIONS = "run.json", "metrics.jsonl", "done.json", "predictions.csv"
 PROVENANCE = "provenance.json"
 KINDS = ("pretrain", "scratch", "finetune")
 
@@ -67,10 +67,16 @@ class RunRecord:
         """What it said about each ECG; of a cross-validation, what all its folds said.
 
         Raises:
-            PrecordialError: the file is missing or damaged.
+            PrecordialError: the study's table of predictions is missing or damaged, or has nothing of this run.
         """
-        name = PREDICTIONS if self.settings.get("fold") is None else CROSS_VALIDATED
-        return Predictions.load(_there(self.folder / name))
+        found = read_predictions(self.folder.parents[1], run=self.row.run)
+        if not len(found):
+            raise PrecordialError(
+                "the study's predictions do not have a training that its results name",
+                file=self.folder.parents[1] / PREDICTIONS,
+                remedy="make both again: precordial study results STUDY.toml",
+            )
+        return found
 
 
 def read_runs(study_folder: Path, rows: Iterable[Row]) -> list[RunRecord]:

@@ -20,9 +20,15 @@ _HOME = {
     "load_study": "settings",
     "make_plan": "plan",
     "prepare_archive": "cohorts",
+    "read_predictions": "tables",
+    "read_results_table": "tables",
     "run_study": "execute",
+    "scan_predictions": "tables",
     "study_status": "status",
     "verify_cohort": "cohorts",
+    "write_predictions_table": "tables",
+    "write_results_table": "tables",
+    "write_tables": "results",
 }
 __all__ = [
     "Plan",
@@ -37,18 +43,31 @@ __all__ = [
     "load_study",
     "make_plan",
     "prepare_archive",
+    "read_predictions",
+    "read_results_table",
     "run_study",
+    "scan_predictions",
     "study_status",
     "verify_cohort",
+    "write_predictions_table",
+    "write_results_table",
+    "write_tables",
 ]
 
 if TYPE_CHECKING:
     from precordial.study.cohorts import check_registers, checked_cohort, ecg_source, prepare_archive, verify_cohort
     from precordial.study.execute import StudyOutcome, run_study
     from precordial.study.plan import Plan, make_plan
-    from precordial.study.results import bootstrap_options, collect_results
+    from precordial.study.results import bootstrap_options, collect_results, write_tables
     from precordial.study.settings import Study, load_study
     from precordial.study.status import RunStatus, study_status
+    from precordial.study.tables import (
+        read_predictions,
+        read_results_table,
+        scan_predictions,
+        write_predictions_table,
+        write_results_table,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -8,16 +8,17 @@ from pathlib import Path
 from precordial.archive import Archive
 from precordial.cohort import Cohort
 from precordial.errors import SettingsError
-from precordial.evaluation import Row, write_results
+from precordial.evaluation import Row
 from precordial.files import hold_folder
 from precordial.study.cohorts import checked_cohort, ecg_source
 from precordial.study.plan import Plan, make_plan
-from precordial.study.results import collect_results
+from precordial.study.results import write_tables
 from precordial.study.settings import Study
 from precordial.training import TrainingRun, train
 from precordial.training.distributed import first_does, first_says, is_first, joined
+from precordial.training.layout import BEST, DONE
 from precordial.training.loop import find_device
-from precordial.training.state import BEST, DONE, remove_state
+from precordial.training.state import remove_state
 from precordial.watcher import Watcher
 
 
@@ -90,9 +91,7 @@ def _prepare(study: Study, watcher: Watcher) -> tuple[Archive, Cohort]:
 
 def _results(study: Study, cohort: Cohort, plan: Plan, watcher: Watcher) -> list[Row]:
     watcher.note("results: bootstrap intervals")
-    results = collect_results(study, cohort, plan)
-    write_results(study.folder / "results.csv", results)
-    return results
+    return write_tables(study, cohort, plan)
 
 
 def run_folder(study: Study, run: TrainingRun) -> Path:

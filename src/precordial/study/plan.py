@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from precordial.cohort import CohortSettings, RegistersSettings
 from precordial.errors import SettingsError
 from precordial.study.settings import GridSettings, Study, TrainingSettings
 from precordial.training import RECIPES, TASKS, Stage, TrainingRun, scratch_stages, source_stages, target_stages
-from precordial.training.precision import choose_precision
+from precordial.training.options import Precision
 from precordial.training.recipes import Pretraining
 
 Kind = Literal["pretrain", "scratch", "finetune"]
+PRECISION = "precision.json"  # what "auto" means in this study, as the machine has found that began it
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def make_plan(study: Study, cohort_digest: str = "", outcomes: tuple[str, ...] |
             if name != "sex" and name not in outcomes:
                 raise _no_outcome(name, known, "training.class_weights")
     _check_inputs(study, known)
+    fixed = study.training.model_copy(update={"precision": study_precision(study)})
+    study = study.model_copy(update={"training": fixed})
     chosen = [
         _chosen(grid, known, f"grid.{number}.outcomes", built=outcomes is not None)
         for number, grid in enumerate(study.grid)
@@ -183,7 +188,7 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
             "schedule_per": training.schedule_per or ("epoch" if authors else "step"),
             "crop_per": training.crop_per or ("batch" if authors else "ecg"),
             "age_bias": training.age_bias if changes["role"] == "source" else "zero",
-            "precision": choose_precision(training.precision, training.device),
+            "precision": training.precision,
             "cropping": own and own.crops,
             "extra_inputs": training.extra_inputs if changes["role"] == "target" else (),
             "best_by": training.best_by,
@@ -200,6 +205,27 @@ def _run(study: Study, model: str, seed: int, cohort: str, **changes: object) ->
     return run.model_copy(
         update={"class_weights": weights, "stages": tuple(_filled(stage, training) for stage in run.stages)}
     )
+
+
+def study_precision(study: Study) -> Precision:
+    """The precision of a study's trainings.
+
+    What "auto" means is found where the study is first run, and kept in its folder: were it found on each machine, two
+    of them would not share their trainings.
+    """
+    wanted = study.training.precision
+    if wanted != "auto":
+        return wanted
+    path = study.folder / PRECISION
+    if path.exists():
+        try:
+            kept: Precision = TypeAdapter(Precision).validate_json(path.read_bytes())
+        except ValidationError:
+            raise SettingsError("this file is damaged", file=path, remedy="delete it") from None
+        return kept
+    from precordial.training.precision import choose_precision  # loads torch
+
+    return choose_precision(wanted, study.training.device)
 
 
 def _filled(stage: Stage, training: TrainingSettings) -> Stage:

@@ -9,7 +9,7 @@ from precordial.cohort import Cohort
 from precordial.study.plan import make_plan
 from precordial.study.settings import Study
 from precordial.training import TrainingRun
-from precordial.training.state import DONE, METRICS
+from precordial.training.layout import DONE, METRICS
 
 
 @dataclass(frozen=True)

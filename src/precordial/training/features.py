@@ -24,7 +24,8 @@ from precordial.errors import PrecordialError
 from precordial.models import Network
 from precordial.training.loader import Batch, Examples, Numbers, batches, split_batches
 from precordial.training.memory import free_bytes
-from precordial.training.precision import Precision, autocast
+from precordial.training.options import Precision
+from precordial.training.precision import autocast
 from precordial.training.run import TrainingRun
 
 EVALUATION_BATCH = 128  # ECGs that go through a network at a time when it does not learn

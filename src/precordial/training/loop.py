@@ -28,6 +28,7 @@ from precordial.training.distributed import (
 )
 from precordial.training.examples import check_examples, examples_of
 from precordial.training.features import FrozenBody
+from precordial.training.layout import BEST, DONE, PREDICTIONS, RUN
 from precordial.training.loader import Examples, Resident, make_resident
 from precordial.training.options import TrackerName
 from precordial.training.provenance import Provenance
@@ -35,9 +36,6 @@ from precordial.training.run import TrainingRun
 from precordial.training.scoring import keep_best, predict, validate
 from precordial.training.stages import locate, next_epoch
 from precordial.training.state import (
-    BEST,
-    DONE,
-    PREDICTIONS,
     Learner,
     RunningMean,
     finish,
@@ -115,7 +113,7 @@ def _train(
 ) -> Predictions:
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "run.json", run.model_dump_json(indent=1) + "\n")
+        write_atomic(folder / RUN, run.model_dump_json(indent=1) + "\n")
     torch.backends.cudnn.deterministic = True  # equal seeds, equal results, on a GPU too
     torch.backends.cudnn.allow_tf32 = False  # else convolutions in "fp32" would have ten bits behind the point there
     if run.fold is not None:

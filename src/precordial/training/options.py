@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ClassWeights = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
 TrackerName = Literal["tensorboard", "mlflow"]
+Precision = Literal["fp32", "bf16"]
 
 
 class Augment(BaseModel):

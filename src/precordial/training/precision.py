@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["fp32", "bf16"]
+from precordial.training.options import Precision
 
 
 def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: str = "auto") -> Precision:

@@ -9,8 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precordial.models.cropping import Cropping
-from precordial.training.options import ClassWeights
-from precordial.training.precision import Precision
+from precordial.training.options import ClassWeights, Precision
 from precordial.training.recipes import Pretraining
 from precordial.training.stages import Stage
 

@@ -16,11 +16,13 @@ from precordial.models import Network, make_card, save_model
 from precordial.training.distributed import is_first, processes, put_together, rank
 from precordial.training.examples import all_examples
 from precordial.training.features import EVALUATION_BATCH, Features, head_outputs
+from precordial.training.layout import BEST
 from precordial.training.loader import Examples, batches, split_batches
 from precordial.training.objectives import REGRESSED, scores
-from precordial.training.precision import Precision, autocast
+from precordial.training.options import Precision
+from precordial.training.precision import autocast
 from precordial.training.run import TrainingRun
-from precordial.training.state import BEST, Progress
+from precordial.training.state import Progress
 from precordial.training.steps import run_losses
 
 MEAN_AUC = "validation_auc"  # over the outcomes

@@ -19,14 +19,8 @@ from precordial.errors import ModelError
 from precordial.files import write_atomic
 from precordial.models import Network, load_tensors, save_tensors
 from precordial.training.distributed import first_does, is_first
+from precordial.training.layout import DONE, LAST, METRICS, NEXT, PREVIOUS
 
-LAST = "last.safetensors"
-PREVIOUS = "previous.safetensors"
-NEXT = "next.safetensors"  # whole, but not yet in its place
-BEST = "best.safetensors"
-METRICS = "metrics.jsonl"
-DONE = "done.json"
-PREDICTIONS = "predictions.csv"
 ADAM_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 

@@ -19,12 +19,11 @@ from precordial.cohort import age_sex_baseline
 from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row, auc
-from precordial.report import runs as report_runs
 from precordial.report.curves import roc
 from precordial.report.examples import choose
 from precordial.report.figures import Curve, roc_figure
 from precordial.report.style import as_svg, drawing
-from precordial.training import state
+from precordial.study import write_predictions_table
 
 SECTIONS = ["flow", "patients", "trainings", "results", "roc", "intervals", "pre-training", "curves", "examples"]
 
@@ -226,8 +225,11 @@ def test_what_is_missing_is_said(made: Made, tmp_path: Path) -> None:
     shutil.copytree(made.study.folder, folder)
     moved = replace(made, study=made.study.model_copy(update={"out": folder}))
     run = next(row.run for row in made.rows if row.kind == "scratch")
-    (folder / "runs" / run / "predictions.csv").unlink()
-    with pytest.raises(PrecordialError, match=r"predictions\.csv: the results name a training whose file is missing"):
+    (folder / "predictions.parquet").unlink()
+    with pytest.raises(PrecordialError, match=r"predictions\.parquet: the study has no results yet"):
+        moved.write(tmp_path)
+    write_predictions_table(folder, {})
+    with pytest.raises(PrecordialError, match=r"predictions do not have a training that its results name"):
         moved.write(tmp_path)
     (folder / "runs" / run / "run.json").write_text("{")
     with pytest.raises(PrecordialError, match=f"{run}: a file of this training cannot be read"):
@@ -257,11 +259,6 @@ def test_a_figure_keeps_its_ids_to_itself() -> None:
     assert not ids[0] & ids[1]
     assert 'aria-label="a &quot;quoted&quot; &lt;word&gt;"' in svgs[0]
     assert not re.search(r"<metadata|<style|<!--|xmlns|http", svgs[0])
-
-
-def test_names_of_a_trainings_files() -> None:
-    found = (report_runs.METRICS, report_runs.DONE, report_runs.PREDICTIONS)
-    assert found == (state.METRICS, state.DONE, state.PREDICTIONS)
 
 
 def test_it_is_written_without_torch() -> None:

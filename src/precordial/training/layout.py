@@ -1,0 +1,10 @@
+"""Names of the files in a run's folder. Nothing here takes torch: a study's table of results is made without it."""
+
+RUN = "run.json"  # what it is
+LAST = "last.safetensors"
+PREVIOUS = "previous.safetensors"
+NEXT = "next.safetensors"  # whole, but not yet in its place
+BEST = "best.safetensors"
+METRICS = "metrics.jsonl"
+PREDICTIONS = "predictions.csv"
+DONE = "done.json"
