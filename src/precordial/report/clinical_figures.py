@@ -54,7 +54,7 @@ def calibration_figure(runs: Sequence[tuple[Line, Calibration, Calibration | Non
         axes.set(xlim=(0, end), ylim=(0, end), aspect="equal", xlabel="predicted probability", ylabel="observed share")
         axes.set_title(title)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         axes.legend(loc="upper left", fontsize=7.5, frameon=True, framealpha=0.9, edgecolor="none")
     return figure
 
@@ -113,7 +113,7 @@ def decision_figure(runs: Sequence[tuple[Line, Sequence[Benefit]]], prevalence: 
     axes.axhline(0, color="#333333", linewidth=1.0, linestyle=":", label="treat nobody")
     axes.set(xlim=(0, last), ylim=(-0.25 * prevalence, 1.1 * prevalence), xlabel="threshold probability")
     axes.set_ylabel("net benefit per ECG")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.legend(loc="upper right", fontsize=8, frameon=False)
     return figure
 
@@ -137,10 +137,11 @@ def zones_figure(bars: Sequence[tuple[str, Sequence[float], str]]) -> Figure:
                 axes.text(left + share / 2, y, f"{100 * share:.0f} %", bbox=box, **words)
             left += share
         axes.text(1.01, y, held, va="center", fontsize=7.5)
+    axes.text(1.01, -0.62, "criteria met", va="bottom", fontsize=7.5, color="#555555")
     axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), ylim=(len(bars) - 0.5, -0.5), xlabel="share of the ECGs")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.spines["left"].set_visible(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8)
     return figure
@@ -152,21 +153,25 @@ def forest_figure(factors: Sequence[Factor], overall: float, *, counts: bool) ->
     for factor in factors:
         lines.append((factor.name, factor))
         lines += [(group.name, group) for group in factor.groups]
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.235 * len(lines)), layout="constrained")
-    axes = figure.add_subplot()
-    ends = [overall]
-    colour = LOOKS["none"][0]
-    beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "fontsize": 8, "va": "center"}
+    height = 0.85 + 0.235 * len(lines)
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((0.33, 0.5 / height, 0.36, 1 - 0.55 / height))
+    ends, colour = [overall], LOOKS["none"][0]
+
+    def write(x: float, y: float, words: str, **how: Any) -> None:
+        """At a share of the figure's width, on a line."""
+        axes.annotate(words, (x, y), xycoords=("figure fraction", "data"), fontsize=8, va="center", **how)
+
     for y, (name, what) in enumerate(lines):
         if isinstance(what, Factor):
-            axes.annotate(name, (-0.34, y), weight="bold", **beside)
-            axes.annotate(p_text(what.p), (1.36, y), **beside)
+            write(0.01, y, name, weight="bold")
+            write(0.90, y, p_text(what.p))
             continue
-        axes.annotate(_short(name), (-0.32, y), **beside)
+        write(0.025, y, _short(name))
         if counts:
-            axes.annotate(f"{grouped(what.events)} / {grouped(what.ecgs)}", (-0.015, y), ha="right", **beside)
+            write(0.32, y, f"{grouped(what.events)} / {grouped(what.ecgs)}", ha="right")
         auc = what.auc
-        axes.annotate(auc.format() if auc else "too few", (1.02, y), **beside)
+        write(0.71, y, auc.format() if auc else "too few")
         if auc is None:
             continue
         if not math.isnan(auc.low):
@@ -175,14 +180,14 @@ def forest_figure(factors: Sequence[Factor], overall: float, *, counts: bool) ->
         axes.plot(auc.value, y, "s", color=colour, markersize=5)
     axes.axvline(overall, color="#555555", linewidth=0.9, linestyle="--", zorder=0)
     axes.axvline(0.5, color=GREY, linewidth=0.8, zorder=0)
-    heads = [(-0.34, "left", "Group"), (1.02, "left", "AUC"), (1.36, "left", "p of interaction")]
-    for x, side, words in [*heads, (-0.015, "right", "Events / ECGs")] if counts else heads:
-        axes.annotate(words, (x, -1.2), color="#555555", ha=side, annotation_clip=False, **beside)
-    axes.set(xlim=(max(0.0, min(0.48, min(ends) - 0.02)), min(1.0, max(ends) + 0.02)), ylim=(len(lines) - 0.4, -1.7))
+    if counts:
+        write(0.32, -1.2, "Events / ECGs", ha="right", color="#555555")
+    write(0.71, -1.2, "AUC", color="#555555")
+    write(0.90, -1.2, "p of interaction", color="#555555")
+    axes.set(xlim=(min(0.48, min(ends) - 0.02), min(1.01, max(ends) + 0.02)), ylim=(len(lines) - 0.4, -1.7))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("AUC")
-    axes.set_in_layout(True)
     return figure
 
 
@@ -225,6 +230,7 @@ def learning_figure(curves: Mapping[str, tuple[Line, LearningCurve]], saved: Sav
         axes.annotate("", (saved.needed.value, y), (saved.size, y), arrowprops=arrow)
     axes.set_ylim(bottom - 0.01, min(1.0, top + 0.01))
     axes.set_xscale("log")
+    axes.tick_params(axis="x", which="both", length=3, pad=4)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: grouped(round(x))))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: grouped(round(x)) if str(int(x))[0] in "25" else ""))
     axes.set(xlabel="ECGs of the target trained on", ylabel="AUC")

@@ -40,8 +40,6 @@ def subgroups_part(this: Chapter) -> Part:
         part.patients,
         threshold=threshold.value if threshold else math.nan,
         level=this.level,
-        replicates=this.evaluation.replicates,
-        seed=this.evaluation.seed,
     )
     text = (
         f"{this.names[run]} on {this.where}. The p of interaction asks whether the AUC is the same in all groups "

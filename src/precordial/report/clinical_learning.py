@@ -174,7 +174,8 @@ def table_laws(found: Learned, names: Mapping[str, str]) -> Table:
             continue
         tails = [(1 - curve.level) / 2, (1 + curve.level) / 2]
         ends = np.quantile(curve.drawn, tails, axis=0)
-        cells = [f"{value:.3g} ({low:.3g} to {high:.3g})" for value, low, high in zip(curve.law, *ends, strict=True)]
+        a, b, c = (f"{value:.3g} ({low:.3g} to {high:.3g})" for value, low, high in zip(curve.law, *ends, strict=True))
+        cells = a, b.split()[0], c  # an interval of b alone says nothing: it goes with c
         lines.append((names[kind], *cells, curve.why_not or "yes"))
     header = ("AUC = a − b · n^−c", "a", "b", "c", "Identified beyond the sizes tried")
     return Table(f"Fitted learning curves, {100 * found.level:g} % interval", header, tuple(lines))

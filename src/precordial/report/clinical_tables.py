@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from precordial.evaluation import Row
 from precordial.evaluation.calibration import Calibration
@@ -185,14 +185,16 @@ def table_zones(found: Mapping[str, Mapping[str, Zones]], smallest: int, level: 
         for split, zones in splits.items():
             hidden = combined([*small.values()]) if split == "combined_test" else small[split]
             cells = zone_cells(zones, smallest, hidden)
-            lines.append((SETS.get(split, split), *(cells[one] for one in names), held_text(zones)))
+            lines.append((SETS.get(split, split), *(cells[one] for one in names), held_text(zones, hidden)))
     return Table(f"Rule-out and rule-in zones, exact {level_text(level)}", header, tuple(lines))
 
 
-def held_text(zones: Zones) -> str:
-    """Whether the criteria held, in words such as "rule-out yes, rule-in none"."""
+def held_text(zones: Zones, hidden: Collection[str] = ()) -> str:
+    """Whether the criteria held, in words such as "rule-out yes, rule-in –"; of hidden zones it would tell counts."""
     words = {True: "yes", False: "no", None: "–"}
-    return f"rule-out {words[zones.rule_out_held]}, rule-in {words[zones.rule_in_held]}"
+    out = LEFT_OUT if "rule_out" in hidden else words[zones.rule_out_held]
+    into = LEFT_OUT if {"rule_in", "intermediate"} & set(hidden) else words[zones.rule_in_held]
+    return f"rule-out {out}, rule-in {into}"
 
 
 def criteria_text(criteria: Criteria) -> str:
