@@ -19,7 +19,7 @@ from precordial.cohort.flow import Flow, FlowStep
 from precordial.ecg import EIGHT, Ecg
 from precordial.evaluation import Predictions, Row
 from precordial.report.html import write_html
-from precordial.study import Study, write_tables, make_plan
+from precordial.study import Study, make_plan, write_tables
 from precordial.training import TrainingRun
 
 PAPER_STUDY = Path(__file__).parents[1] / "studies" / "paper.toml"

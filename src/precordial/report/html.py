@@ -5,15 +5,18 @@ It is made from results, predictions and cohort, without torch, as often as one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
 from precordial.cohort import Cohort
 from precordial.errors import PrecordialError
-from precordial.evaluation import Row
+from precordial.evaluation import Predictions, Row
 from precordial.files import write_atomic
 from precordial.report import tripod
+from precordial.report.clinical import clinical_parts, clinical_sections, clinical_tables
+from precordial.report.clinical_part import Part
 from precordial.report.material import Material, StudyLike, gather
 from precordial.report.methods import methods
 from precordial.report.model_card import ModelCard, model_cards
@@ -36,6 +39,7 @@ from precordial.report.style import drawing
 from precordial.report.summary import key_results, listed, table_stages, table_trainings
 from precordial.report.table import Table, write_report
 from precordial.report.tables import MANY, TRAINED, results_tables, suffixes
+from precordial.study.tables import read_predictions
 
 NOTICE = "Research software, not a medical device: nothing here is for the diagnosis or treatment of a patient."
 FIGURES, CARDS = "figures", "model-cards"
@@ -78,11 +82,18 @@ def write_html(
         material = gather(study, cohort, rows)
         tables = report_tables(material)
         cards = model_cards(material)
-        sections = _sections(material, tables, cards, command, notes)
+        find = partial(_predictions, study.folder)
+        clinical = clinical_parts(cohort, rows, find, study.evaluation, study.privacy.smallest_cell)
+        tables |= clinical_tables(clinical)
+        sections = _sections(material, tables, cards, clinical, command, notes)
         write_atomic(folder / "report.html", _document(material, sections))
         if files:
             _write_files(folder, material, tables, cards, [section.key for section in sections])
     return folder / "report.html"
+
+
+def _predictions(folder: Path, runs: Collection[str], outcome: str) -> Predictions:
+    return read_predictions(folder, run=runs, target=outcome)
 
 
 def report_tables(material: Material) -> dict[str, Table]:
@@ -101,6 +112,7 @@ def _sections(
     material: Material,
     tables: dict[str, Table],
     cards: Sequence[ModelCard],
+    clinical: Sequence[Part],
     command: str,
     notes: Sequence[tuple[str, str]],
 ) -> list[Section]:
@@ -121,6 +133,7 @@ def _sections(
     sections += [Section(f"note-{k}", title, paragraphs(text)) for k, (title, text) in enumerate(notes, start=1)]
     if "table-4" in tables:
         sections.append(pretraining_section(material, tables["table-4"]))
+    sections += clinical_sections(clinical, material.pictures.place)
     sections.append(curves_section(material))
     for outcome, suffix in zip(outcomes[: 1 if len(outcomes) > MANY else None], suffixes(outcomes), strict=False):
         sections += examples_section(material, outcome, suffix)

@@ -121,8 +121,8 @@ def _of_the_models(material: Material, shown: Collection[str]) -> dict[str, str]
     tests = [TESTS[split].lower() for split in TESTS if any(row.split == split for row in trained)]
     weights = any(run.settings.get("class_weights") for run in material.runs)
     clinical = [title for key, title in CLINICAL.items() if any(one.startswith(key) for one in shown)]
-    calibration = CLINICAL["clinical-calibration"] in clinical
-    subgroups = CLINICAL["clinical-subgroups"] in clinical
+    calibration = CLINICAL["calibration"] in clinical
+    subgroups = CLINICAL["subgroups"] in clinical
     beside = f"; {listed(clinical)}" if clinical else ""
     on = f", evaluated on the {listed(tests)} test sets of the same source" if tests else ""
     return {
@@ -136,11 +136,15 @@ def _of_the_models(material: Material, shown: Collection[str]) -> dict[str, str]
     }
 
 
+# Sections of the clinical reading by the beginnings of their keys, with their titles.
 CLINICAL = {
-    "clinical-calibration": "“Calibration”",
-    "clinical-decision": "“Decision curve”",
-    "clinical-zones": "“Rule-out and rule-in zones”",
-    "clinical-subgroups": "“Subgroups”",
+    "calibration": "“Calibration”",
+    "thresholds": "“Sensitivity and specificity”",
+    "zones": "“Rule-out and rule-in”",
+    "decision": "“Decision curve”",
+    "subgroups": "“Subgroups”",
+    "drift": "“Drift”",
+    "shortcut": "“Age and sex”",
 }
 
 
