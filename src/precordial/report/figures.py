@@ -35,7 +35,7 @@ class Curve:
         series: key of `LOOKS`.
         label: for the legend; empty for none.
         band: of the ROC curve, where it is shown.
-        precision_band: of the precision–recall curve, where it is shown.
+        precision_label, precision_band: the same of the precision–recall curve.
     """
 
     truth: Floats
@@ -43,6 +43,7 @@ class Curve:
     series: str
     label: str = ""
     band: Band | None = None
+    precision_label: str = ""
     precision_band: Band | None = None
 
 
@@ -60,16 +61,21 @@ def draw_precision(axes: Axes, curves: Sequence[Curve]) -> None:
     for number, curve in enumerate(curves):
         recall, precision = precision_recall(curve.truth, curve.score)
         reached = np.flatnonzero(np.diff(recall, prepend=0) > 0)  # the highest precision of each recall
-        label = f"{curve.label.splitlines()[0].split(', ')[-1]}: {average_precision(curve.truth, curve.score):.3f}"
-        label = label if curve.label else ""
-        _draw_curve(axes, recall[reached], precision[reached], curve, curve.precision_band, label, number)
+        band, label = curve.precision_band, curve.precision_label
+        _draw_curve(axes, recall[reached], precision[reached], curve, band, label, number)
     for share in {float(curve.truth.mean()) for curve in curves}:
         axes.axhline(share, color=GREY, linewidth=0.8, zorder=0)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="recall (sensitivity)")
     axes.set_ylabel("precision (positive predictive value)")
     common = any(curve.truth.mean() > 0.2 for curve in curves)  # then the curves are above, else below
-    where = "lower left" if common else "upper right"
-    axes.legend(loc=where, fontsize=7.5, handlelength=2.6, frameon=True, framealpha=0.9, edgecolor="none")
+    axes.legend(
+        loc="lower left" if common else "upper right",
+        fontsize=7.5,
+        handlelength=2.6,
+        frameon=True,
+        framealpha=0.9,
+        edgecolor="none",
+    )
 
 
 def _draw_curve(axes: Axes, x: Floats, y: Floats, curve: Curve, band: Band | None, label: str, number: int) -> None:
@@ -158,7 +164,7 @@ def training_figure(run: RunRecord) -> Figure:
 
     def line(axes: Axes, key: str, look: str, colour: str, label: str, ring: bool) -> None:
         values = [row.get(key, math.nan) for row in run.epochs]
-        dots = {"marker": ".", "markersize": 3.5} if len(epochs) <= 60 else {}
+        dots: dict[str, Any] = {"marker": ".", "markersize": 3.5} if len(epochs) <= 60 else {}
         axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, **dots)
         if ring and best in epochs:
             axes.plot(best, values[epochs.index(best)], "o", color=colour, mfc="none", markersize=8, mew=1.3)

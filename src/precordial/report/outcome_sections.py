@@ -73,7 +73,8 @@ def _curves(material: Material, aucs: Sequence[Row], outcome: str, suffix: str, 
         f"precision-recall{suffix}",
         precision_figure(panels),
         f"Precision–recall curves on the {where}, one panel for each model.",
-        f"Precision–recall curves on the {where}; the grey line is the share of ECGs with the outcome, chance. {bands}",
+        f"Precision–recall curves on the {where}, with average precision and interval; the grey line is the share of "
+        f"ECGs with the outcome, which is chance. {bands}",
     )
     return [Section(f"roc{suffix}", title, body)]
 
@@ -94,8 +95,20 @@ def _drawn(material: Material, rows: Iterable[Row], outcome: str) -> dict[str, C
             spread = f"{values[0]:.3f} to {values[-1]:.3f}, {len(series)} seeds"
             label = f"{name}\n{row.estimate if len(series) == 1 else spread}"
             bands = _bands(part, evaluation) if len(series) == 1 else (None, None)
-            found[row.run] = Curve(part.truth, part.score, series_of(row), "" if number else label, *bands)
+            labels = ("", "") if number else (label, _precision_label(material, series, name))
+            found[row.run] = Curve(part.truth, part.score, series_of(row), labels[0], bands[0], labels[1], bands[1])
     return found
+
+
+def _precision_label(material: Material, series: Sequence[Row], name: str) -> str:
+    """A series without its model, which the panel names, and its average precision."""
+    places = {(row.run, row.split, row.target) for row in series}
+    rows = [row for row in material.largest if row.metric == "average_precision"]
+    found = [row for row in rows if (row.run, row.split, row.target) in places]
+    values = sorted(row.value for row in found)
+    spread = f"{values[0]:.3f} to {values[-1]:.3f}, {len(values)} seeds" if len(values) > 1 else ""
+    short = name.split(", ", 1)[-1]
+    return f"{short[0].upper()}{short[1:]}\n{spread or found[0].estimate}" if found else short
 
 
 def _bands(part: Predictions, how: EvaluationLike) -> tuple[Band, Band]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 
@@ -23,6 +22,10 @@ METRICS = {"mae": "MAE", "r2": "r²", "auc": "AUC", "accuracy": "Accuracy"}
 DIGITS = {"mae": 2}  # 3 for the others
 TRAINED = ("scratch", "finetune")
 MANY = 8  # outcomes; more than so many share one table
+SEEDS = {
+    "auc": "Mean over the seeds (interval of seeds and patients together), standard deviation between seeds",
+    "auc_difference": "Mean paired difference to no pre-training over the seeds, standard deviation between them",
+}
 BESIDE = "Paper"  # the first cell of a line with the paper's numbers, which stands below the study's own
 
 
@@ -81,6 +84,7 @@ def table_three(rows: Iterable[Row], outcome: str = "AMI", *, paper: bool = Fals
     """
     kinds = {"auc": (*TRAINED, "baseline", "limit"), "auc_difference": ("difference",)}
     rows = [row for row in rows if row.target == outcome and row.split in TESTS]
+    seeds, _ = at_largest([row for row in rows if row.kind == "seeds"])
     rows = [row for row in rows if row.kind in kinds.get(row.metric, ())]
     rows, note = at_largest(rows)
     trained = [row for row in rows if row.kind in TRAINED]
@@ -90,11 +94,12 @@ def table_three(rows: Iterable[Row], outcome: str = "AMI", *, paper: bool = Fals
         "Paired difference to no pre-training": [row for row in rows if row.kind == "difference"],
     }
     columns = ordered((row.pretraining for row in rows), PRETRAINING)
-    seeds = len({row.seed for row in trained})
-    lines = _test_lines(trained, columns, paper=paper and seeds == 1)
-    if seeds > 1:
-        lines += [(f"Mean of {seeds} seeds ± standard deviation between them", *[""] * (1 + len(columns)))]
-        lines += _test_lines(trained, columns, paper=paper, means=True)
+    means = {name: [row for row in seeds if row.metric.startswith(f"{name}_seed_")] for name in SEEDS}
+    lines = _test_lines(trained, columns, paper=paper and not seeds)
+    for name, heading in SEEDS.items():
+        if means[name]:
+            lines += [(heading, *[""] * (1 + len(columns)))]
+            lines += _test_lines(means[name], columns, paper=paper and name == "auc", means=True)
     for heading, block in blocks.items():
         if block:
             lines += [(heading, *[""] * (1 + len(columns))), *_test_lines(block, columns)]
@@ -216,7 +221,7 @@ def _test_lines(
     """A line per model and test set, a cell per pre-training; the model's name on its first line."""
     if means:
         rows = [replace(row, seed=0) for row in rows]
-        cells = _means(rows, lambda row: (row.model, row.seed, row.split, row.pretraining))
+        cells = _means(rows)
     else:
         cells = _cells(rows, lambda row: (row.model, row.seed, row.split, row.pretraining))
     lines = []
@@ -232,14 +237,15 @@ def _test_lines(
     return lines
 
 
-def _means(rows: Iterable[Row], key: Callable[[Row], Hashable]) -> dict[Hashable, str]:
-    """Mean and standard deviation of each group of rows, which differ in the seed alone."""
-    groups: dict[Hashable, list[float]] = {}
+def _means(rows: Iterable[Row]) -> dict[Hashable, str]:
+    """The mean over seeds of each model, test set and pre-training with its interval, and what seeds differ by."""
+    found: dict[Hashable, dict[str, Row]] = {}
     for row in rows:
-        groups.setdefault(key(row), []).append(row.value)
+        found.setdefault((row.model, 0, row.split, row.pretraining), {})[row.metric.rpartition("_seed_")[2]] = row
     return {
-        name: f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-        for name, values in groups.items()
+        place: f"{of['mean'].estimate.format()}, SD {of['sd'].value:.3f}"
+        for place, of in found.items()
+        if {"mean", "sd"} <= set(of)
     }
 
 

@@ -143,8 +143,9 @@ CLINICAL = {
     "zones": "“Rule-out and rule-in”",
     "decision": "“Decision curve”",
     "subgroups": "“Subgroups”",
-    "drift": "“Drift”",
-    "shortcut": "“Age and sex”",
+    "drift": "“Drift in time”",
+    "shortcut": "“More than age and sex?”",
+    "learning": "“How many ECGs are needed?”",
 }
 
 

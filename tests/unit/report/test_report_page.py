@@ -25,7 +25,9 @@ from precordial.report.figures import Curve, roc_figure
 from precordial.report.style import as_svg, drawing
 from precordial.study import write_predictions_table
 
-SECTIONS = ["flow", "patients", "trainings", "results", "roc", "intervals", "pre-training", "curves", "examples"]
+START = ["flow", "patients", "models", "stages", "trainings"]
+CLINICAL = ["clinical", "calibration", "thresholds", "zones", "decision", "subgroups", "drift", "shortcut"]
+END = ["methods", "cards", "tripod", "method", "again"]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,18 @@ def sections(text: str) -> list[str]:
 
 def test_everything_is_there(text: str) -> None:
     page = Page(text)
-    assert sections(text) == [*SECTIONS[:6], "note-1", *SECTIONS[6:], "method", "again"]
+    assert sections(text) == [
+        *START,
+        "results",
+        "roc",
+        "intervals",
+        "note-1",
+        "pre-training",
+        *CLINICAL,
+        "curves",
+        "examples",
+        *END,
+    ]
     assert re.findall(r'<li><a href="#([^"]+)">', text) == sections(text)
     assert len(page.ids) == len(set(page.ids))
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', text)) <= set(page.ids)
@@ -156,7 +169,7 @@ def test_a_study_that_only_pre_trains(tmp_path: Path) -> None:
     made = make_study(tmp_path, grid=grid)
     text = made.write(tmp_path / "report")
     Page(text)
-    assert sections(text) == ["flow", "patients", "trainings", "pre-training", "curves", "method", "again"]
+    assert sections(text) == [*START, "pre-training", "curves", "methods", *END[2:]]
     assert "No model was trained on the target." in text
 
 
@@ -183,7 +196,7 @@ def test_many_outcomes_have_one_table(tmp_path: Path) -> None:
     outcomes = [f"statement:{k}" for k in range(10)]
     made = make_study(tmp_path, outcomes=outcomes, grid=[{"models": ["cnn-20k"], "pretraining": ["none"]}])
     text = made.write(tmp_path / "report")
-    assert sections(text) == ["flow", "patients", "trainings", "results", "curves", "examples", "method", "again"]
+    assert sections(text) == [*START, "results", *CLINICAL[:-1], "curves", "examples", *END]
     assert text.count("Macro-average") == 2
     means = [row.value for row in made.rows if (row.kind, row.split) == ("scratch", "combined_test")]
     assert f"CNN-20k: mean AUC {np.nanmean(means):.3f} from scratch." in text

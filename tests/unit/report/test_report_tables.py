@@ -22,6 +22,7 @@ from precordial.report import (
     write_report,
 )
 from precordial.report.paper import TABLE_FOUR, TABLE_THREE, TABLE_TWO
+from precordial.report.tables import SEEDS
 
 TESTS = ("random_test", "temporal_test", "combined_test")
 
@@ -116,12 +117,14 @@ def test_several_seeds_stand_one_below_the_other() -> None:
     assert table_three(rows).rows == (
         ("CNN-20k (1)", "Random", "0.710 (0.600–0.800)"),
         ("CNN-20k (2)", "Random", "0.720 (0.600–0.800)"),
-        ("Mean of 2 seeds ± standard deviation between them", "", ""),
-        ("CNN-20k", "Random", "0.715 ± 0.007"),
     )
+    about: dict[str, Any] = {"seed": 1, "target_fraction": 1.0}
+    nan = float("nan")
+    rows += rows_of("seeds", {"random_test": (0.715, 0.65, 0.78)}, "auc_seed_mean", **about)
+    rows += rows_of("seeds", {"random_test": (0.007, nan, nan)}, "auc_seed_sd", **about)
     assert table_three(rows, paper=True).rows[2:] == (
-        ("Mean of 2 seeds ± standard deviation between them", "", ""),
-        ("CNN-20k", "Random", "0.715 ± 0.007"),
+        (SEEDS["auc"], "", ""),
+        ("CNN-20k", "Random", "0.715 (0.650–0.780), SD 0.007"),
         ("", "Paper", "0.785 (0.764–0.807)"),
     )
 
