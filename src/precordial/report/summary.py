@@ -46,7 +46,7 @@ def key_results(rows: Sequence[Row], outcomes: Sequence[str], *, counts: bool = 
 def _outcome_results(rows: Sequence[Row], outcome: str, counts: bool) -> list[str]:
     split = main_split(rows)
     here = [row for row in rows if row.split == split]
-    aucs = [row for row in here if row.metric == "auc"]
+    aucs, gains = ([row for row in here if row.metric == name] for name in ("auc", "auc_difference"))
     if not any(row.kind in TRAINED for row in aucs):
         return []
     one = aucs[0]
@@ -66,7 +66,7 @@ def _outcome_results(rows: Sequence[Row], outcome: str, counts: bool) -> list[st
                 continue
             name = PRETRAINING.get(pretraining, pretraining).lower()
             part = f"{'' if parts else 'AUC '}{_range(tuned)} after pre-training on {name}"
-            gain = _pick(here, "difference", model, pretraining)
+            gain = _pick(gains, "difference", model, pretraining)
             parts.append(part + (f" (paired difference {_range(gain)})" if gain else ""))
         sentences.append(f"{MODELS.get(model, model)}: {', '.join(parts)}.")
     baseline = [row for row in aucs if row.kind == "baseline"]
