@@ -23,6 +23,7 @@ from precordial.report.model_card import ModelCard, model_cards
 from precordial.report.outcome_sections import outcome_sections
 from precordial.report.page import Section, bullets, page, paragraphs, table
 from precordial.report.prose import as_markdown
+from precordial.report.results_text import results
 from precordial.report.sections import (
     curves_section,
     examples_section,
@@ -67,7 +68,7 @@ def write_html(
         command: that makes the report again.
         notes: further sections, (title, text), after the results on the target.
         files: also write the tables, as text, CSV, Markdown and LaTeX; the figures, as SVG, PNG and PDF, in
-            ``figures``; ``methods.md``; and the model cards, in ``model-cards``.
+            ``figures``; ``text.md``, methods and results in words; and the model cards, in ``model-cards``.
 
     Returns:
         The page.
@@ -162,6 +163,7 @@ def _write_files(
     checklist = tripod.checklist(material, shown)
     write_report(folder, {**tables, "tripod-ai": checklist}, flow=material.flow.text())
     material.pictures.write(folder / FIGURES)
-    write_atomic(folder / "methods.md", as_markdown(f"Methods of the study {material.study.name}", methods(material)))
+    text = [*methods(material), results(material)]
+    write_atomic(folder / "text.md", as_markdown(f"Methods and results of the study {material.study.name}", text))
     for card in cards:
         write_atomic(folder / CARDS / f"{card.name}.md", as_markdown(f"Model card: {card.title}", card.parts))

@@ -28,8 +28,8 @@ def models(material: Material) -> Iterable[str]:
     runs = material.runs
     names = ordered((run.row.model for run in runs), MODELS)
     known = model_rows(int(material.archive.get("rate", 500)))
-    several = f"{len(names)} convolutional networks were" if len(names) > 1 else "One convolutional network was"
-    yield f"{several} trained: {listed(_described(name, known.get(name)) for name in names)}."
+    several = f"{len(names)} convolutional networks" if len(names) > 1 else "a convolutional network"
+    yield f"Trained were {several}: {listed(_described(name, known.get(name)) for name in names)}."
     tuned = [run for run in runs if run.row.kind == "finetune"]
     if tuned:
         tasks = [PRETRAINING[task].lower() for task in ordered((run.row.pretraining for run in tuned), PRETRAINING)]

@@ -15,6 +15,7 @@ from precordial.report.methods import methods
 from precordial.report.model_card import ModelCard
 from precordial.report.page import Section, definitions, paragraphs
 from precordial.report.prose import as_html, todos
+from precordial.report.results_text import results
 from precordial.report.sizes_figures import learning, learning_figure
 from precordial.report.stages_figure import chains, stages_figure
 from precordial.report.summary import method_notes, table_stages, table_trainings
@@ -135,17 +136,17 @@ def examples_section(material: Material, outcome: str, suffix: str) -> list[Sect
 
 def writing_sections(material: Material, cards: Sequence[ModelCard], table: Table) -> list[Section]:
     """What goes into a paper: methods, model cards and the checklist, with what the authors must still write."""
-    parts = methods(material)
+    parts = [*methods(material), results(material)]
     asked = [*todos(parts), *(one for card in cards for one in todos(card.parts))]
     waiting = tripod.open_items(table)
     lead = (
         "Filled with what was done. What the program cannot know is marked: "
-        f"<mark>[AUTHORS: …]</mark>, {len(asked)} places in methods and model cards, and "
+        f"<mark>[AUTHORS: …]</mark>, {len(asked)} places in this text and in the model cards, and "
         f"{len(waiting)} of the {len(table.rows)} parts of the TRIPOD+AI checklist."
     )
     shown = [f"<article>\n<h3>{escape(card.title)}</h3>\n{as_html(card.parts, level=4)}\n</article>" for card in cards]
     return [
-        Section("methods", "Methods", f"<p>{lead}</p>\n{as_html(parts)}"),
+        Section("methods", "Methods and results in words", f"<p>{lead}</p>\n{as_html(parts)}"),
         *([Section("cards", "Model cards", "\n".join(shown))] if cards else []),
         Section("tripod", "TRIPOD+AI checklist", tripod.as_html(table)),
     ]

@@ -183,7 +183,7 @@ def test_several_outcomes_have_a_heading_each(tmp_path: Path) -> None:
     extra = [f"{name}-death-30-d" for name in ("results", "roc", "intervals", *clinical, "examples")]
     assert [one for one in sections(text) if one.endswith("-d")] == extra
     assert len(page.ids) == len(set(page.ids))
-    assert {"Finding AMI", "Finding death < 30 d", "ROC curves: AMI"} <= set(page.headings)
+    assert {"Finding AMI", "Finding death < 30 d", "ROC and precision–recall curves: AMI"} <= set(page.headings)
     items = [item for item in re.findall(r"<li>([^<].*)</li>", text) if "with" in item or "CNN" in item]
     assert "14 with AMI" in items[0]
     assert items[1].startswith("AMI, CNN-20k: AUC 0.")
