@@ -34,9 +34,9 @@ def _of_the_target(material: Material) -> Iterable[str]:
             f"; {100 * min(enough):g} % after pre-training do as well as {100 * most:g} % without" if enough else ""
         )
         yield (
-            f"{MODELS.get(model, model)} by share of the target's training patients: AUC {without.value:.3f} without and "
-            f"{after.value:.3f} with pre-training on {task} at {100 * least:g} %, {whole.value:.3f} and {best.value:.3f} "
-            f"at {100 * most:g} %{reached}."
+            f"{MODELS.get(model, model)} by share of the target's training patients: at {100 * least:g} % AUC "
+            f"{without.value:.3f} without and {after.value:.3f} with pre-training on {task}, at {100 * most:g} % "
+            f"{whole.value:.3f} and {best.value:.3f}{reached}."
         )
 
 
@@ -46,6 +46,6 @@ def _of_the_source(material: Material) -> Iterable[str]:
     for model, values in (found.models.get("mae", {}) if found else {}).items():
         (least, few), (most, all_) = min(values.items()), max(values.items())
         yield (
-            f"{MODELS.get(model, model)}: mean absolute error of age {few.value:.2f} years with {100 * least:g} % of the "
-            f"source, {all_.value:.2f} with {100 * most:g} %."
+            f"{MODELS.get(model, model)}: mean absolute error of age {few.value:.2f} years with {100 * least:g} % of "
+            f"the source, {all_.value:.2f} with {100 * most:g} %."
         )

@@ -146,7 +146,7 @@ def writing_sections(material: Material, cards: Sequence[ModelCard], table: Tabl
     )
     shown = [f"<article>\n<h3>{escape(card.title)}</h3>\n{as_html(card.parts, level=4)}\n</article>" for card in cards]
     return [
-        Section("methods", "Methods and results in words", f"<p>{lead}</p>\n{as_html(parts)}"),
+        Section("methods", "Methods and results", f"<p>{lead}</p>\n{as_html(parts)}"),
         *([Section("cards", "Model cards", "\n".join(shown))] if cards else []),
         Section("tripod", "TRIPOD+AI checklist", tripod.as_html(table)),
     ]

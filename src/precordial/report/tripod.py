@@ -72,15 +72,15 @@ def answers(material: Material, shown: Collection[str]) -> Mapping[str, str]:
 def _constant() -> dict[str, str]:
     """What is so in every study of this program."""
     return {
-        "6b": "“Methods and results in words”, Participants; “Flow chart”",
+        "6b": "“Methods and results”, Participants; “Flow chart”",
         "7": "Unusable recordings are left out by fixed rules, the same for everybody; the flow chart counts them",
         "9a": "None was chosen: the models read the whole waveform",
-        "9b": f"The waveform of one ECG of ten seconds: {SIGNAL}. “Methods and results in words”, Participants: which ECG of a visit",
+        "9b": f"The waveform of one ECG of ten seconds: {SIGNAL}; for which ECG see “Methods and results”, Participants",
         "9c": "Does not apply: the waveform is read as it is",
-        "11": "Nothing is imputed; “Methods and results in words”, Predictors and missing data",
-        "12a": "“Methods and results in words”, Training, validation and test sets",
+        "11": "Nothing is imputed; “Methods and results”, Predictors and missing data",
+        "12a": "“Methods and results”, Training, validation and test sets",
         "12b": "Millivolts as recorded, brought to each model's rate and length; “Models”",
-        "12c": "“Methods and results in words”, Models and their training; the best epoch is chosen on the validation set",
+        "12c": "“Methods and results”, Models and their training; the best epoch is chosen on the validation set",
         "12g": "The predictions of each run are in its folder; “Model cards” name the runs",
         "15": "A probability, not calibrated unless said otherwise; thresholds are fixed on the validation set",
         "18f": "precordial is free software (Apache 2.0); “Make it again” has the command",
@@ -99,7 +99,7 @@ def _of_the_data(material: Material) -> dict[str, str]:
     temporal = any(row.split == "temporal_test" for row in material.rows)
     by_code = registers and "Labels are made by program from codes"
     return {
-        "5a": f"“Methods and results in words”, Data: {'registers and ECGs of routine care' if registers else 'labelled ECGs'}",
+        "5a": f"“Methods and results”, Data: {'registers and ECGs of routine care' if registers else 'labelled ECGs'}",
         "6a": f"{sites} sites are named in the data" if sites > 1 and material.counts else "",
         "8a": "; ".join(how for what, how in outcome_notes(cohort) if what == "Outcome"),
         "8b": by_code or "",
@@ -127,9 +127,9 @@ def _of_the_models(material: Material, shown: Collection[str]) -> dict[str, str]
     on = f", evaluated on the {listed(tests)} test sets of the same source" if tests else ""
     return {
         "4": f"Development of {models}{on}" if models else "Pre-training alone",
-        "12e": f"“Methods and results in words”, Statistical analysis{beside}",
+        "12e": f"“Methods and results”, Statistical analysis{beside}",
         "12f": "Recalibration fitted on the validation set; “Calibration”" if calibration else NOTHING,
-        "13": "Class weights; “Methods and results in words”, Models"
+        "13": "Class weights; “Methods and results”, Models"
         if weights
         else "Nothing: losses are unweighted, all ECGs are used",
         "14": "Performance is shown by subgroup" if subgroups else "",
