@@ -115,7 +115,8 @@ CSS = """
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
-body { overflow-wrap: break-word; margin: 0 auto; max-width: 1000px; padding: 1.5rem 1.25rem 4rem; background: var(--page); color: var(--ink);
+body { overflow-wrap: break-word; }
+body { margin: 0 auto; max-width: 1000px; padding: 1.5rem 1.25rem 4rem; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.3rem; margin: 2.5rem 0 .75rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }

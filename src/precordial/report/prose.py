@@ -82,5 +82,7 @@ def as_markdown(title: str, parts: Sequence[Part]) -> str:
 
 def _markdown(text: str) -> str:
     """Plain text with what the authors must write in bold."""
-    parts = re.split(f"({_TODO.pattern})", text)
-    return "".join(f"**{in_markdown(part)}**" if _TODO.fullmatch(part) else in_markdown(part) for part in parts)
+    parts = [part.strip() for part in re.split(f"({_TODO.pattern})", text)]
+    return " ".join(
+        f"**{in_markdown(part)}**" if _TODO.fullmatch(part) else in_markdown(part) for part in parts if part
+    )

@@ -75,7 +75,7 @@ def _constant() -> dict[str, str]:
         "6b": "“Methods and results”, Participants; “Flow chart”",
         "7": "Unusable recordings are left out by fixed rules, the same for everybody; the flow chart counts them",
         "9a": "None was chosen: the models read the whole waveform",
-        "9b": f"The waveform of one ECG of ten seconds: {SIGNAL}; for which ECG see “Methods and results”, Participants",
+        "9b": f"The waveform of one ECG of ten seconds: {SIGNAL}. “Methods and results”, Participants: which one",
         "9c": "Does not apply: the waveform is read as it is",
         "11": "Nothing is imputed; “Methods and results”, Predictors and missing data",
         "12a": "“Methods and results”, Training, validation and test sets",
