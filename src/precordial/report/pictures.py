@@ -35,7 +35,9 @@ class Pictures:
         """
         assert name not in self.drawn
         self.drawn[name] = figure
-        return figure_in_page(as_svg(figure, name, alt), caption)
+        svg = as_svg(figure, name, alt)
+        figure.set_layout_engine("none")  # it is laid out; to do so again for each file takes as long as to draw
+        return figure_in_page(svg, caption)
 
     def write(self, folder: Path) -> list[Path]:
         """Write each figure as SVG, PNG and PDF; the paths, in order."""
