@@ -28,11 +28,10 @@ pretraining = ["none", "age", "sex"]
 batch = 16
 device = "cpu"
 age_bias = "median"
-save_every = 0
 [training.models.cnn-20k]
 source = [{{ epochs = {epochs}, peak = 1e-3 }}]
-scratch = [{{ epochs = {epochs}, peak = 1e-3 }}]
-target = [{{ epochs = {epochs}, peak = 1e-3, trains = "head" }}]
+scratch = [{{ epochs = 1, peak = 1e-3 }}]
+target = [{{ epochs = 1, peak = 1e-3, trains = "head" }}]
 [evaluation]
 replicates = 10
 """
@@ -40,7 +39,7 @@ EACH = 5  # trainings of each seed: from scratch, and pre-trained and fine-tuned
 
 
 def make_tiny_study(folder: Path, trainings: int, epochs: int = 1) -> Path:
-    """Write a study of so many trainings, a multiple of five, of so many epochs."""
+    """Write a study of so many trainings, a multiple of five; `epochs` are those of a pre-training."""
     cohort, _ = make_small_cohort(folder / "archive", target=40, source=20)
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)

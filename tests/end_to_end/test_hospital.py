@@ -365,11 +365,14 @@ def test_a_second_call_trains_nothing(chain: Chain) -> None:
 
 
 def test_plan_and_status_say_what_is_to_do_and_what_is_done(chain: Chain) -> None:
-    *runs, total = chain.said["plan"].stdout.splitlines()
+    lines = chain.said["plan"].stdout.splitlines()
+    runs, total = lines[:3], lines[3]
     assert [line.split()[0] for line in runs] == ["pretrain", "scratch", "finetune"]
+    assert "done: 0 of 3" in lines
     assert "1 pre-training, 1 training from scratch, 1 fine-tuning; 3 trainings in all, 4 epochs" in total
-    *states, done = chain.said["status"].stdout.splitlines()
-    assert [line.split()[:2] for line in states] == [["done", "1/1"], ["done", "1/1"], ["done", "2/2"]]
+    *lines, done = chain.said["status"].stdout.splitlines()
+    states = [line.split()[1:4] for line in lines if " done " in line]
+    assert states == [["pretrain", "done", "1/1"], ["scratch", "done", "1/1"], ["finetune", "done", "2/2"]]
     assert done == "3 of 3 trainings done"
 
 

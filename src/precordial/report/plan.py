@@ -27,8 +27,8 @@ def plan_table(forecast: Forecast) -> Table:
     return Table(f"Trainings of study {forecast.study.name}", header, tuple(rows))
 
 
-def plan_text(forecast: Forecast) -> str:
-    """Sums, hours and disk in sentences."""
+def plan_lines(forecast: Forecast) -> list[str]:
+    """The sum of the trainings, and what is done, hours and disk, each as a line."""
     plan, study = forecast.plan, forecast.study
     lines = [
         f"{study.name}: {_several(plan.count('pretrain'), 'pre-training')}, "
@@ -39,7 +39,7 @@ def plan_text(forecast: Forecast) -> str:
     ]
     if forecast.disk is None:
         lines.append("hours and disk: build the cohort first (precordial cohort build), or give its size with --rates")
-        return "\n".join(lines)
+        return lines
     if forecast.hours is not None and forecast.rates is not None:
         hours, longest = forecast.hours.hours, forecast.hours.longest
         lines.append(
@@ -53,7 +53,7 @@ def plan_text(forecast: Forecast) -> str:
         f"disk: {_size(room.models)} of models, {_size(room.predictions)} of predictions; "
         f"{_size(room.states)} more for each training at work"
     )
-    return "\n".join(lines)
+    return lines
 
 
 def status_table(rows: Sequence[RunStatus]) -> Table:
@@ -82,9 +82,11 @@ def _several(count: int, thing: str) -> str:
 def _hours(hours: float) -> str:
     """Hours in words for people.
 
-    >>> _hours(0.02), _hours(3.21), _hours(1234.5)
-    ('1 min', '3.2 h', '1 234 h')
+    >>> _hours(0.003), _hours(0.05), _hours(3.21), _hours(1234.5)
+    ('11 s', '3 min', '3.2 h', '1 234 h')
     """
+    if hours < 1 / 40:
+        return f"{hours * 3600:.0f} s"
     if hours < 1:
         return f"{hours * 60:.0f} min"
     return f"{hours:.1f} h" if hours < 100 else f"{grouped(round(hours))} h"

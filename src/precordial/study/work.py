@@ -74,13 +74,15 @@ def work(
         while True:
             ready = board.ready()
             for run in ready:
-                claim = claims.take(board.folder(run), mark=board.mark(run))
+                claim = None if board.settled(run) else claims.take(board.folder(run), mark=board.mark(run))
                 if claim is None:
                     continue
                 if claim.deaths >= TRIES:
                     board.fail(run, KILLED)
                 if board.settled(run):  # now, or by who had claimed it before
                     claim.release()
+                    if board.done(run):
+                        claim.clear()
                     continue
                 held.append(claim)
                 return places[run.id]
