@@ -32,7 +32,10 @@ from public_sets import challenge, code_15, mimic
 REPOSITORY = Path(__file__).parents[2]
 PAGES = (
     "docs/quickstart.md",
-    *(f"docs/tutorials/{page}.md" for page in ("own-hospital", "ptb-xl", "public-sets", "python", "pseudonyms")),
+    *(
+        f"docs/tutorials/{page}.md"
+        for page in ("own-hospital", "ptb-xl", "public-sets", "python", "pseudonyms", "several-machines")
+    ),
 )
 _BLOCK = re.compile(r"<!-- (test|output)(?:: (\S+))? -->\n```(\w+)\n(.*?)```\n", re.DOTALL)
 

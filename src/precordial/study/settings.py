@@ -132,6 +132,7 @@ class TrainingSettings(Settings):
         age_bias: "zero" (the paper's) or "median".
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", or "auto": bf16 where the GPU, or else the processor, multiplies it in hardware.
+            What "auto" means is found where the study is first run, and kept in its folder (``precision.json``).
             Trainings in one precision are not continued or counted as done in the other.
         augment: how ECGs are changed in training, in stages that say nothing of their own.
         extra_inputs: what the head reads beside the ECG in trainings on the target: "age", "sex", or names of the
