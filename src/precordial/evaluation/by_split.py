@@ -85,6 +85,23 @@ class Options:
             stratify=self.stratify and not regression,
         )
 
+    def estimate(self, metric: str, table: Predictions, at: NDArray[np.intp]) -> Estimate:
+        """One metric of some rows, with its interval."""
+        if metric == "auc" and self.interval == "delong":
+            return delong_auc(table.truth[at], table.score[at], self.groups(table)[at], level=self.level)
+        return self.resamples(metric, [table], at).estimate(self.of_bootstrap, self.level)
+
+    def difference(self, metric: str, a: Predictions, b: Predictions, at: NDArray[np.intp]) -> tuple[Estimate, float]:
+        """The difference a − b of two aligned tables in one metric, with its interval, and its p-value."""
+        test = None
+        if metric == "auc":
+            test = delong_test(a.truth[at], a.score[at], b.score[at], self.groups(a)[at], level=self.level)
+            if self.interval == "delong":
+                return test.difference, test.p
+        drawn = self.resamples(metric, [a, b], at, (1, -1))
+        p = drawn.p_value(self.of_bootstrap) if test is None else test.p
+        return drawn.estimate(self.of_bootstrap, self.level), p
+
 
 def evaluate(
     predictions: Predictions,
@@ -126,12 +143,7 @@ def evaluate(
     options = Options(replicates, level, seed, resample, interval, stratify, kinds)
     known = predictions.rows(~np.isnan(predictions.truth))
 
-    def estimate(metric: str, at: NDArray[np.intp]) -> tuple[Estimate, None]:
-        if metric == "auc" and interval == "delong":
-            return delong_auc(known.truth[at], known.score[at], options.groups(known)[at], level=level), None
-        return options.resamples(metric, [known], at).estimate(options.of_bootstrap, level), None
-
-    return list(results_of(known, kinds, estimate))
+    return list(results_of(known, kinds, lambda metric, at: (options.estimate(metric, known, at), None)))
 
 
 def compare(
@@ -158,17 +170,8 @@ def compare(
     options = Options(replicates, level, seed, resample, interval, stratify, kinds)
     a, b = aligned([a, b])
 
-    def estimate(metric: str, at: NDArray[np.intp]) -> tuple[Estimate, float]:
-        test = None
-        if metric == "auc":
-            test = delong_test(a.truth[at], a.score[at], b.score[at], options.groups(a)[at], level=level)
-            if interval == "delong":
-                return test.difference, test.p
-        drawn = options.resamples(metric, [a, b], at, (1, -1))
-        p = drawn.p_value(options.of_bootstrap) if test is None else test.p
-        return drawn.estimate(options.of_bootstrap, level), p
-
-    return [replace(r, metric=f"{r.metric}_difference") for r in results_of(a, kinds, estimate)]
+    found = results_of(a, kinds, lambda metric, at: options.difference(metric, a, b, at))
+    return [replace(result, metric=f"{result.metric}_difference") for result in found]
 
 
 def aligned(tables: Sequence[Predictions]) -> list[Predictions]:
@@ -198,6 +201,23 @@ def results_of(
     estimate: Callable[[str, NDArray[np.intp]], tuple[Estimate, float | None]],
 ) -> Iterator[Result]:
     """The estimate of each metric on the rows of each target and split, the combined test set included."""
+    for target, split, at in parts(table):
+        for metric in METRICS_OF_KIND[kinds.get(target, "event")]:
+            try:
+                yield Result(split, target, metric, *estimate(metric, at))
+            except ValueError as error:
+                raise PrecordialError(
+                    f"the predictions of target '{target}' on {split}: {error}",
+                    remedy="correct them, or name the target's kind",
+                ) from None
+
+
+def parts(table: Predictions) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
+    """Target, split and row numbers of what is measured as one; the combined test set included.
+
+    Raises:
+        PrecordialError: several runs, or an ECG twice in one split.
+    """
     _check(table)
     for target in sorted(set(table.target.tolist())):
         of_target = table.target == target
@@ -205,15 +225,7 @@ def results_of(
         rows |= {s: np.flatnonzero(of_target & (table.split == s)) for s in sorted({*table.split.tolist()} - {*SPLITS})}
         if len(rows["random_test"]) and len(rows["temporal_test"]):
             rows["combined_test"] = np.concatenate([rows["random_test"], rows["temporal_test"]])
-        for split, at in rows.items():
-            for metric in METRICS_OF_KIND[kinds.get(target, "event")] if len(at) else ():
-                try:
-                    yield Result(split, target, metric, *estimate(metric, at))
-                except ValueError as error:
-                    raise PrecordialError(
-                        f"the predictions of target '{target}' on {split}: {error}",
-                        remedy="correct them, or name the target's kind",
-                    ) from None
+        yield from ((target, split, at) for split, at in rows.items() if len(at))
 
 
 def _check(table: Predictions) -> None:

@@ -38,6 +38,11 @@ def read_columns(path: str | Path, columns: Sequence[str], optional: Sequence[st
     except (UnicodeDecodeError, csv.Error):
         raise PrecordialError("is no CSV file in UTF-8", file=path, remedy="save it as UTF-8 CSV") from None
     header = table[0] if table else []
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise PrecordialError("the columns are not separated by commas", file=path, remedy="save it with commas")
+    for name in (*columns, *optional):
+        if header.count(name) > 1:
+            raise PrecordialError("two columns have this name", file=path, row=1, column=name, remedy="rename one")
     for name in columns:
         if name not in header:
             raise PrecordialError(

@@ -32,7 +32,7 @@ class Row:
             "combined_test".
         target: "age", "sex", or the name of an outcome.
         metric: a name of `precordial.evaluation.METRICS`, also with "_difference" behind; of several seeds also with
-            "_seed_sd" and "_sampling_se".
+            "_seed_mean", "_seed_sd" and "_sampling_se".
         value, low, high, level, n, events, patients: see `Estimate`.
         p: of a difference, that there is none in truth: two-sided, see `precordial.evaluation.compare`.
         p_adjusted: the same, corrected for all comparisons, see `precordial.evaluation.with_holm`.

@@ -41,10 +41,10 @@ class AcrossSeeds:
     combined_se: float
 
     def results(self) -> list[Result]:
-        """As rows of the results table: the mean, and with "_seed_sd" and "_sampling_se" behind the metric's name."""
+        """As rows of the results table, with "_seed_mean", "_seed_sd" and "_sampling_se" behind the metric's name."""
         none = replace(self.estimate, low=math.nan, high=math.nan)
         return [
-            Result(self.split, self.target, self.metric, self.estimate),
+            Result(self.split, self.target, f"{self.metric}_seed_mean", self.estimate),
             Result(self.split, self.target, f"{self.metric}_seed_sd", replace(none, value=self.seed_sd)),
             Result(self.split, self.target, f"{self.metric}_sampling_se", replace(none, value=self.sampling_se)),
         ]

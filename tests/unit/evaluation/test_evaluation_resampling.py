@@ -247,8 +247,11 @@ def test_impossible_input_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_coverage() -> None:
-    """Of 95 % intervals by patients, 90 to 98 % hold the truth; by ECGs, ignoring whose they are, far fewer."""
+def test_ecgs_alone_cover_too_little_where_patients_have_several() -> None:
+    """Of 95 % intervals by patients, 90 to 98 % hold the truth; by ECGs, ignoring whose they are, far fewer.
+
+    Coverage at the paper's size is in `test_evaluation_coverage.py`.
+    """
     truth_auc = NormalDist().cdf(EFFECT / math.sqrt(2))
     simulations = 600
     held = {"patients": 0, "ecgs": 0}

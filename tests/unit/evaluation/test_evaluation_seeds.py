@@ -81,7 +81,7 @@ def test_differences_are_paired_by_seed() -> None:
 def test_rows_of_the_results_table() -> None:
     (one, *_) = across_seeds([trained(1), trained(2)], replicates=100)
     mean, sd, se = one.results()
-    assert [r.metric for r in (mean, sd, se)] == ["auc", "auc_seed_sd", "auc_sampling_se"]
+    assert [r.metric for r in (mean, sd, se)] == ["auc_seed_mean", "auc_seed_sd", "auc_sampling_se"]
     assert (mean.estimate, sd.estimate.value, se.estimate.value) == (one.estimate, one.seed_sd, one.sampling_se)
     assert str(sd.estimate).endswith("(–)")
 
