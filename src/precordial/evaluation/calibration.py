@@ -21,7 +21,7 @@ from precordial.evaluation.proportions import proportion
 
 CLIP = 1e-9  # probabilities nearer to 0 or 1 count as this near: a logit must be finite
 KNOTS = (0.05, 0.35, 0.65, 0.95)  # quantiles; Harrell's for four knots
-GRID = 101
+GRID = 99
 LEAST = 10  # cases and controls for the smooth curve, which has four numbers to fit
 
 
@@ -50,8 +50,8 @@ class Smooth:
     """The smooth calibration curve.
 
     Attributes:
-        predicted: (101,) probabilities, from the 1st to the 99th percentile.
-        observed, low, high: (101,) the curve and its pointwise interval.
+        predicted: (k,) probabilities, the percentiles from the 1st to the 99th.
+        observed, low, high: (k,) the curve and its pointwise interval.
     """
 
     predicted: Floats
@@ -268,9 +268,8 @@ def _smooth(t: Floats, p: Floats, patients: ArrayLike | None, level: float) -> S
     fit = fit_logistic(basis, t)
     if not fit.converged:
         return None
-    first, last = np.quantile(p, (0.01, 0.99))
-    grid = np.linspace(first, last, GRID)
-    at = np.column_stack([np.ones(GRID), spline_basis(logit(grid), knots)])
+    grid = np.unique(np.quantile(p, np.linspace(0.01, 0.99, GRID)))
+    at = np.column_stack([np.ones(len(grid)), spline_basis(logit(grid), knots)])
     influence = _coefficient_influence(np.column_stack([np.ones(len(x)), basis]), t, fit.predict(basis))
     if influence is None:
         return None

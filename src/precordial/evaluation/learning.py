@@ -21,7 +21,7 @@ from precordial.evaluation.metrics import Floats
 FEWEST = 4  # sizes, for three numbers to be fitted and something to be left over
 SLOWEST, FASTEST = 0.05, 3.0  # c: below, the law is a logarithm; above, a step
 STEPS, FINER = 100, 21
-ON_EDGE = 0.25  # share of fits at the ends of a, b or c from which on the law is not identified
+ON_EDGE = 0.10  # share of fits at the ends of a, b or c from which on the law is not identified
 FARTHEST = 10.0  # how far beyond the largest size a number is still given
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from precordial.evaluation.estimate import Estimate
+from precordial.evaluation.intervals import bootstrap_interval
 from precordial.evaluation.metrics import Floats, _ratio, checked
 from precordial.evaluation.proportions import proportion
 from precordial.evaluation.resampling import resampled
@@ -157,38 +158,19 @@ def operate(
     exact = {name: proportion(k, n, level) for name, (k, n) in counts.items()}
     parts = {"sensitivity": (yes, case), "specificity": (~yes, ~case), "ppv": (case, yes), "npv": (~case, ~yes)}
     parts["positive"] = (yes, np.ones(len(t), bool))
-    by_patient = {}
+    by_patient: dict[str, Estimate] = {}
     if patients is not None and len(np.unique(np.asarray(patients))) < len(t):
         group = np.unique(np.asarray(patients), return_inverse=True)[1]
-        for name in PROPORTIONS:
-            by_patient[name] = _resampled_share(exact[name], *parts[name], group, level, replicates, seed)
+        above = np.stack([np.bincount(group, has & among) for has, among in parts.values()], axis=1)
+        below = np.stack([np.bincount(group, among) for _, among in parts.values()], axis=1)
+        # Patients are drawn with their counts: far fewer weights than ECGs.
+        drawn = resampled(
+            lambda weights: _ratio(weights @ above, weights @ below), np.arange(len(above)), replicates, seed
+        )
+        for name, values in zip(parts, drawn.T, strict=True):
+            low, high = bootstrap_interval("percentile", exact[name].value, values, level, np.zeros(0))
+            by_patient[name] = replace(exact[name], low=low, high=high, patients=len(above))
     return OperatingPoint(threshold, tp, fp, fn, tn, **exact, by_patient=by_patient)
-
-
-def _resampled_share(
-    exact: Estimate,
-    has: NDArray[np.bool_],
-    among: NDArray[np.bool_],
-    group: NDArray[np.intp],
-    level: float,
-    replicates: int,
-    seed: int,
-) -> Estimate:
-    """A share with the percentile interval of resampled patients, which stays between 0 and 1."""
-    both = (has & among).astype(np.float64), among.astype(np.float64)
-    # Patients enter as their two counts: far fewer weights than ECGs to multiply.
-    above, below = (np.bincount(group, one) for one in both)
-
-    def share(weights: Floats) -> Floats:
-        of = weights @ below
-        return _ratio(weights @ above, of)
-
-    values = resampled(share, np.arange(len(below)), replicates, seed)
-    defined = values[~np.isnan(values)]
-    low = high = math.nan
-    if len(values) - len(defined) <= (1 - level) * len(values) and not math.isnan(exact.value):
-        low, high = map(float, np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]))
-    return Estimate(exact.value, low, high, level, exact.n, exact.events, len(below))
 
 
 def usual_thresholds(truth: ArrayLike, score: ArrayLike) -> list[Threshold]:

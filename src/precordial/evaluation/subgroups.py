@@ -63,8 +63,6 @@ def subgroups(
     threshold: float = math.nan,
     least: int = LEAST,
     level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
 ) -> list[Factor]:
     """AUC, sensitivity and specificity by group, and a test of interaction for each factor.
 
@@ -80,7 +78,6 @@ def subgroups(
         threshold: fixed on the validation set; NaN for none.
         least: cases and controls that a group needs.
         level: of the intervals.
-        replicates, seed: see `precordial.evaluation.operating.operate`.
     """
     t, s = checked("auc", truth, score)
     ids = np.arange(len(t)) if patients is None else np.unique(np.asarray(patients), return_inverse=True)[1]
@@ -100,7 +97,7 @@ def subgroups(
             auc = estimated(measured, t[rows], ids[rows], level=level, scale="logit")
             point = None
             if not math.isnan(threshold):
-                point = operate(t[rows], s[rows], threshold, ids[rows], level=level, replicates=replicates, seed=seed)
+                point = operate(t[rows], s[rows], threshold, level=level)
             parts.append(Subgroup(value, ecgs, events, auc, point))
             if 0 < measured.value < 1:
                 tested.append(_logit(measured, rows))

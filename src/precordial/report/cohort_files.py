@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.files import write_atomic
@@ -43,12 +45,17 @@ def write_flow(flow: Flow, path: Path) -> None:
     if path.suffix == ".txt":
         write_atomic(path, flow.text() + "\n")
     elif path.suffix in PICTURES:
-        dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
-        out = io.BytesIO()
         with drawing():
-            flow_figure(flow).savefig(out, format=path.suffix[1:], dpi=DPI, metadata=dates[path.suffix])
-        write_atomic(path, out.getvalue())
+            write_figure(flow_figure(flow), path)
     else:
         raise PrecordialError(
             "a flow chart is not written in such a file", file=path, remedy="end its name with .svg, .png, .pdf or .txt"
         )
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all, as one of `PICTURES`; call it inside `style.drawing`."""
+    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+    out = io.BytesIO()
+    figure.savefig(out, format=path.suffix[1:], dpi=DPI, metadata=dates[path.suffix])
+    write_atomic(path, out.getvalue())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,8 @@ from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row
 from precordial.files import write_atomic
+from precordial.report.clinical import clinical_parts, clinical_sections, write_clinical
+from precordial.report.clinical_part import Part
 from precordial.report.examples import TEST_SPLITS, best_run, example_figure, examples
 from precordial.report.figures import Curve, interval_figure, roc_figure, training_figure
 from precordial.report.flow_figure import flow_figure
@@ -36,6 +39,7 @@ from precordial.report.tables import (
     suffixes,
 )
 from precordial.report.withheld import flow_and_table
+from precordial.study.tables import read_predictions
 
 NOTICE = "Research software, not a medical device: nothing here is for the diagnosis or treatment of a patient."
 TEST_SETS = {"combined_test": TEST_SPLITS}
@@ -46,6 +50,8 @@ class EvaluationLike(Protocol):
 
     @property
     def replicates(self) -> int: ...
+    @property
+    def level(self) -> float: ...
     @property
     def resample(self) -> str: ...
     @property
@@ -107,11 +113,26 @@ def write_html(
         raise PrecordialError("the study has no results yet", file=study.folder, remedy="precordial study run")
     path = Path(folder) / "report.html"
     with drawing():
-        write_atomic(path, _document(study, cohort, list(rows), command, notes))
+        clinical = clinical_parts(
+            cohort, rows, partial(_predictions, study.folder), study.evaluation, study.privacy.smallest_cell
+        )
+        write_clinical(folder, clinical)
+        write_atomic(path, _document(study, cohort, list(rows), command, notes, clinical))
     return path
 
 
-def _document(study: StudyLike, cohort: Cohort, rows: list[Row], command: str, notes: Sequence[tuple[str, str]]) -> str:
+def _predictions(folder: Path, runs: Collection[str], outcome: str) -> Predictions:
+    return read_predictions(folder, run=runs, target=outcome)
+
+
+def _document(
+    study: StudyLike,
+    cohort: Cohort,
+    rows: list[Row],
+    command: str,
+    notes: Sequence[tuple[str, str]],
+    clinical: Sequence[Part],
+) -> str:
     largest, note = at_largest(rows)
     runs = read_runs(study.folder, largest)
     outcomes, counts = cohort.outcomes, not study.privacy.smallest_cell
@@ -131,6 +152,7 @@ def _document(study: StudyLike, cohort: Cohort, rows: list[Row], command: str, n
             shown = "\n".join(table(tables[name]) for name in names if name in tables)
             sections.append(Section(f"results{suffix}", f"Finding {outcome}", shown))
             sections += _roc_and_intervals(study, cohort, largest, runs, outcome, suffix)
+    sections += clinical_sections(clinical)
     sections += [Section(f"note-{k}", title, paragraphs(text)) for k, (title, text) in enumerate(notes, start=1)]
     if "table-4" in tables:
         sections.append(Section("pre-training", "What pre-training learned", table(tables["table-4"])))

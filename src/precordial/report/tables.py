@@ -14,6 +14,7 @@ from precordial.report.table import Table, grouped
 MODELS = {"cnn-20k": "CNN-20k", "rn-900k": "RN-900k", "rn-7m": "RN-7M", "rn-33m": "RN-33M"}
 PRETRAINING = {"none": "No pre-training", "age": "Age", "sex": "Sex", "age-sex": "Age & Sex"}
 TESTS = {"random_test": "Random", "site_test": "Site", "temporal_test": "Temporal", "combined_test": "Combined"}
+SETS = {"validation": "Validation"} | TESTS
 METRICS = {"mae": "MAE", "r2": "r²", "auc": "AUC", "accuracy": "Accuracy"}
 DIGITS = {"mae": 2}  # 3 for the others
 TRAINED = ("scratch", "finetune")

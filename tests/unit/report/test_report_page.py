@@ -30,6 +30,7 @@ from precordial.report.html import write_html
 from precordial.report.style import as_svg, drawing
 from precordial.study import Study, make_plan, write_predictions_table, write_tables
 
+CLINICAL = ["clinical", "calibration", "thresholds", "zones", "decision", "subgroups", "drift", "shortcut"]
 SECTIONS = ["flow", "patients", "trainings", "results", "roc", "intervals", "pre-training", "curves", "examples"]
 FLOW = Flow(
     (
@@ -188,7 +189,7 @@ def sections(text: str) -> list[str]:
 
 def test_everything_is_there(text: str) -> None:
     page = Page(text)
-    assert sections(text) == [*SECTIONS[:6], "note-1", *SECTIONS[6:], "method", "again"]
+    assert sections(text) == [*SECTIONS[:6], *CLINICAL, "note-1", *SECTIONS[6:], "method", "again"]
     assert re.findall(r'<li><a href="#([^"]+)">', text) == sections(text)
     assert len(page.ids) == len(set(page.ids))
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', text)) <= set(page.ids)
@@ -269,7 +270,7 @@ def test_several_outcomes_have_a_heading_each(tmp_path: Path) -> None:
     made = make_study(tmp_path, outcomes=("AMI", "death < 30 d"), grid=grid)
     text = made.write(tmp_path / "report")
     page = Page(text)
-    extra = [f"{name}-death-30-d" for name in ("results", "roc", "intervals", "examples")]
+    extra = [f"{name}-death-30-d" for name in ("results", "roc", "intervals", *CLINICAL, "examples")]
     assert [one for one in sections(text) if one.endswith("-d")] == extra
     assert len(page.ids) == len(set(page.ids))
     assert {"Finding AMI", "Finding death < 30 d", "ROC curves: AMI"} <= set(page.headings)
@@ -287,7 +288,17 @@ def test_many_outcomes_have_one_table(tmp_path: Path) -> None:
     outcomes = [f"statement:{k}" for k in range(10)]
     made = make_study(tmp_path, outcomes=outcomes, grid=[{"models": ["cnn-20k"], "pretraining": ["none"]}])
     text = made.write(tmp_path / "report")
-    assert sections(text) == ["flow", "patients", "trainings", "results", "curves", "examples", "method", "again"]
+    assert sections(text) == [
+        "flow",
+        "patients",
+        "trainings",
+        "results",
+        *CLINICAL,
+        "curves",
+        "examples",
+        "method",
+        "again",
+    ]
     assert text.count("Macro-average") == 2
     means = [row.value for row in made.rows if (row.kind, row.split) == ("scratch", "combined_test")]
     assert f"CNN-20k: mean AUC {np.nanmean(means):.3f} from scratch." in text
