@@ -56,6 +56,7 @@ def cluster() -> Iterator[None]:
     """Ray on this machine, of two cores, for all tests of it."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # else all that is beside the tests goes first
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
@@ -167,7 +168,7 @@ def test_two_at_once_share_the_trainings_and_give_the_same(tmp_path: Path) -> No
 
 
 def test_ctrl_c_ends_all_workers_and_the_next_call_goes_on(tmp_path: Path) -> None:
-    path = make_tiny_study(tmp_path, 10, EPOCHS)
+    path = make_tiny_study(tmp_path, 5, EPOCHS)
     study = load_study(path)
     front = started("study", "run", path, "--workers", "2")
     _, pid = wait_for(lambda: at_work(study))
@@ -182,7 +183,7 @@ def test_ctrl_c_ends_all_workers_and_the_next_call_goes_on(tmp_path: Path) -> No
     assert "running" not in states, "claims are given back"
     assert "begun" in states
     assert run_study(study).failures == ()
-    check_all_done(study, 10)
+    check_all_done(study, 5)
 
 
 def failing(once: set[str], error: Exception) -> Callable[..., Predictions]:
