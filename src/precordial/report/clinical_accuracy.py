@@ -18,6 +18,7 @@ from precordial.report.clinical_part import NO_VALIDATION, Chapter, Drawing, Par
 from precordial.report.clinical_tables import (
     criteria_text,
     held_text,
+    plain,
     table_bins,
     table_by_patient,
     table_calibration,
@@ -62,7 +63,7 @@ def calibration_part(this: Chapter) -> Part:
         }
     main = this.reading.main
     fitted = [
-        f"{this.names[run]}: {one.intercept:.2f} + {one.slope:.2f} · logit"
+        f"{this.names[run]}: {plain(one.intercept, 2)} + {plain(one.slope, 2)} · logit"
         for run, one in this.recalibrations.items()
         if one
     ]
@@ -157,10 +158,11 @@ def zones_part(this: Chapter) -> Part:
         f"The Lund group's criteria ({criteria_text(LUND)}), met by the largest possible zones on the validation set; "
         f"the thresholds were then used on the test sets as they were. {' '.join(sentences)}"
     )
+    spared = math.ceil(events / 100) - 1
     if not this.smallest:
         text += (
             f"\n\nThe validation set has {events} ECGs with {this.reading.outcome}: a sensitivity above 99 % there "
-            f"means that at most {math.ceil(events / 100) - 1} of them were missed."
+            f"means that {f'at most {spared} of them were' if spared > 0 else 'none of them was'} missed."
         )
     bars = [
         (

@@ -269,7 +269,7 @@ def table_drift(found: Drift, smallest: int, counts: Mapping[str, Sequence[int]]
         share = one.name in ("Prevalence", "Mean probability", "Mean female")
         scale = 100 if share else 1
         digits = 1 if share or one.name == "Mean age" else 3
-        numbers = [_plain(scale * x, digits) for x in (one.before, one.after)]
+        numbers = [plain(scale * x, digits) for x in (one.before, one.after)]
         cells = [LEFT_OUT] * 4 if hidden else [*numbers, scaled(one.difference, scale).format(digits), p_text(one.p)]
         unit = ", %" if share else ", years" if one.name == "Mean age" else ""
         lines.append((one.name.replace("Mean female", "Female sex") + unit, *cells))
@@ -313,5 +313,6 @@ def _p(p: float) -> str:
     return text if text.startswith(("<", "–")) else f"= {text}"
 
 
-def _plain(value: float, digits: int) -> str:
+def plain(value: float, digits: int) -> str:
+    """A number with a true minus sign; a dash where there is none."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
