@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from multiprocessing import connection, get_context, parent_process
 from typing import TypeVar
@@ -58,7 +58,7 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -
     flying: deque[Future[Result]] = deque()
     try:
         for job in jobs:
-            with _deaf_to_ctrl_c(), _one_thread():
+            with deaf_to_ctrl_c(), threads_each(1):
                 flying.append(pool.submit(work, job))
             if len(flying) > AHEAD * workers:
                 yield flying.popleft().result()
@@ -96,7 +96,7 @@ def ctrl_c_later() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def deaf_to_ctrl_c() -> Iterator[None]:
     """Processes started here leave Ctrl-C to their parent from their first moment on: a blocked signal is inherited."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -106,10 +106,10 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes started here do sums in one thread each: there is one for each core, and more would only wait."""
-    added = [name for name in THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
+def environment(**values: str) -> Iterator[None]:
+    """Set variables of the environment for processes that are started in the block, where they are not set already."""
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
     try:
         yield
     finally:
@@ -117,9 +117,19 @@ def _one_thread() -> Iterator[None]:
             del os.environ[name]
 
 
+def threads_each(count: int) -> AbstractContextManager[None]:
+    """Processes started in the block do sums in so many threads each: more than there are cores for would only wait."""
+    return environment(**dict.fromkeys(THREADS, str(count)))
+
+
 def _start_worker() -> None:
-    """A worker ends when its parent is gone, however it went; and it keeps the memory that it frees."""
+    """A worker ends with its parent; and it keeps the memory that it frees."""
     _keep_memory()
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it is gone, however that went."""
     parent = parent_process()
     if parent is not None:
 

@@ -76,6 +76,10 @@ class ConsoleWatcher(Watcher):
         """Say which training begins."""
         self.note(f"training {number} of {total}: {run.describe()}")
 
+    def trainings(self, done: int, total: int, at_work: str) -> None:
+        """Move the bar of trainings."""
+        self._advance(f"training  {at_work}", done, total, "trainings")
+
     def step(self, step: Step) -> None:
         """Move the bar of the training."""
         total = step.epochs * step.steps

@@ -20,6 +20,9 @@ class Watcher:
     def run_begins(self, number: int, total: int, run: TrainingRun) -> None:
         """Training `number` of `total` begins."""
 
+    def trainings(self, done: int, total: int, at_work: str) -> None:
+        """Trainings finished of all, where other processes do them; `at_work` says what these are at."""
+
     def step(self, step: Step) -> None:
         """A training step is done."""
 

@@ -335,8 +335,8 @@ def test_what_has_not_been_made_yet(study: Path, command: CommandLine) -> None:
         assert complaint.endswith(": there is no cohort here; build it: precordial cohort build STUDY.toml")
     command.run("cohort", "build", study)
     complaint = command.complaint("report", study)
-    results = cohort.parent / "results.csv"
-    assert complaint == f"{results}: the study has no results yet; precordial study run {study}"
+    results = cohort.parent / "results.parquet"
+    assert complaint.startswith(f"{results}: the study has no results yet; precordial study run STUDY.toml")
 
 
 def test_single_bad_files_are_rejected_and_stop_nothing(

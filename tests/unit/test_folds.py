@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from precordial.archive import Archive
+from precordial.claims import Claims
 from precordial.cohort import Cohort, age_sex_baseline, fold_names, named_fold
 from precordial.evaluation import Predictions, auc, evaluate, pool_folds
 from precordial.report.runs import read_runs
 from precordial.report.summary import table_trainings
 from precordial.study import Study, collect_results, make_plan
-from precordial.study.execute import train_run
+from precordial.study.board import Board
+from precordial.study.work import work
 from precordial.training import TrainingRun
 from precordial.watcher import Watcher
 
@@ -83,8 +85,7 @@ def test_a_cross_validation_is_one_run_in_the_results(
     cohort = with_folds(cohort, split)
     study = a_study(tmp_path / "study", split, pretraining=["none", "sex"])
     plan = make_plan(study, cohort.digest, cohort.outcomes)
-    for number, run in enumerate(plan.runs, start=1):
-        train_run(study, run, cohort, archive, Watcher(), number, len(plan.runs))
+    work(study, Board(study, plan), cohort, archive, Watcher(), Claims("test"), stay=True)
     rows = collect_results(study, cohort, plan)
 
     scratch = [run for run in plan.runs if run.kind == "scratch"]

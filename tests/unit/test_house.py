@@ -17,6 +17,7 @@ SOURCE = Path(precordial.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "claims",
     "processes",
     "ecg",
     "quality",

@@ -39,7 +39,7 @@ def parts(jobs: Iterable[Job], reading: FileReading, folder: Path, workers: int)
     Raises:
         PrecordialError: Ray is not installed, or a task failed `TRIES` times.
     """
-    ray = _ray(workers)
+    ray = connect(num_cpus=workers)
     make_part = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_make_part)
     ahead = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)
     flying: deque[tuple[list[Job], Any]] = deque()
@@ -69,17 +69,22 @@ def parts(jobs: Iterable[Job], reading: FileReading, folder: Path, workers: int)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ray(workers: int) -> Any:
-    """Ray, connected to a cluster; or to processes of this machine, where no cluster is named."""
+def connect(**here: Any) -> Any:
+    """Ray, connected to a cluster; or to processes of this machine, where no cluster is named.
+
+    Args:
+        here: what this machine has, such as ``num_cpus``, where there is no cluster; else Ray counts.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     try:
         import ray
     except ImportError:
         raise PrecordialError("the engine 'ray' needs Ray", remedy="pip install 'precordial[ray]'") from None
     if not ray.is_initialized():
-        here: dict[str, Any] = (
-            {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
-        )
+        if os.environ.get("RAY_ADDRESS"):
+            here = {}
+        else:
+            here["include_dashboard"] = False
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **here)
     return ray
 

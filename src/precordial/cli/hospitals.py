@@ -27,7 +27,7 @@ def demo(
     from precordial.demo import DemoHospital, introduction, limit_rows, make_demo_hospital, next_steps, write_study
     from precordial.progress import ConsoleWatcher
     from precordial.report.summary import key_results
-    from precordial.study import load_study, run_study, write_results_table
+    from precordial.study import hold_study, load_study, run_study, write_results_table
 
     hospital = DemoHospital(patients=patients, seed=seed)
     again = shlex.join(["precordial", "demo", "--out", str(out), *_given(hospital), *changed(changes)])
@@ -38,8 +38,9 @@ def demo(
         truth = make_demo_hospital(out, hospital, progress=watcher.written)
         outcome = run_study(settings, watcher)
     rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
-    write_results_table(settings.folder, rows)
-    page = finish_report(settings, outcome.cohort, rows, again, flow=True)
+    with hold_study(settings):
+        write_results_table(settings.folder, rows)
+        page = finish_report(settings, outcome.cohort, rows, again, flow=True)
     counts = not settings.privacy.smallest_cell
     print("In short", *key_results(rows, outcome.cohort.outcomes, counts=counts), "", sep="\n")
     print(next_steps(study, again))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from precordial.cli.app import Changes, StudyFile, app, cohort_app, study_app
+from precordial.errors import PrecordialError
 from precordial.study.tables import PREDICTIONS, RESULTS, RESULTS_CSV
 
 if TYPE_CHECKING:
     from precordial.cohort import Cohort
     from precordial.evaluation import Row
-    from precordial.study import Study
+    from precordial.study import Study, StudyOutcome
 
 
 @cohort_app.command("build")
@@ -133,62 +135,111 @@ def study_plan(
     study: StudyFile,
     changes: Changes = None,
     every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
+    calibrate: Annotated[bool, typer.Option(help="Measure this machine's rates, unless they are known.")] = True,
+    rates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Rates of another machine, as TOML or JSON.")
+    ] = None,
 ) -> None:
-    """Print which trainings a study needs."""
-    from precordial.study import load_study, make_plan
+    """Print which trainings a study needs, how many hours and how much disk they take, and what is done."""
+    from precordial.report.plan import plan_table, plan_text
+    from precordial.study import load_study
+    from precordial.study.forecast import forecast
 
     settings = load_study(study, changes or ())
-    plan = make_plan(settings)
+    found = forecast(settings, rates, calibrate=calibrate)
     if every:
-        for run in plan.runs:
+        for run in found.plan.runs:
             print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
-    print(
-        f"{settings.name}: {_several(plan.count('pretrain'), 'pre-training')}, "
-        f"{_several(plan.count('scratch'), 'training')} from scratch, "
-        f"{_several(plan.count('finetune'), 'fine-tuning')}; {_several(len(plan.runs), 'training')} in all, "
-        f"{sum(run.epochs for run in plan.runs):,} epochs, seeds {', '.join(map(str, settings.seeds))}"
-    )
+    print(plan_table(found).text())
+    print(plan_text(found))
 
 
 @study_app.command("run")
-def study_run(study: StudyFile, changes: Changes = None) -> None:
+def study_run(
+    study: StudyFile,
+    changes: Changes = None,
+    engine: Annotated[
+        Literal["local", "ray", "slurm"], typer.Option(help="What runs the trainings: this machine, Ray, Slurm.")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    gpus: Annotated[float | None, typer.Option(min=0, help="Of each worker, such as 0.5; for Ray and Slurm.")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores of each worker.")] = None,
+    memory: Annotated[float | None, typer.Option(min=0, help="GB of each worker; for Ray and Slurm.")] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Option of sbatch, such as partition=gpu.")
+    ] = None,
+) -> None:
     """Do what the study still needs, and print its tables. A second call goes on where the first ended."""
     from precordial.progress import ConsoleWatcher
-    from precordial.study import load_study, run_study
+    from precordial.study import Engine, hold_study, load_study, run_study
     from precordial.training.distributed import is_first
 
     settings = load_study(study, changes or ())
+    how = Engine(engine, workers, gpus, cpus, memory, _options(slurm))
     with ConsoleWatcher() as watcher:
-        outcome = run_study(settings, watcher)
+        outcome = run_study(settings, watcher, how)
     if not is_first():  # of several processes, the first one writes and prints
         return
-    page = finish_report(settings, outcome.cohort, outcome.rows, _again(study, changes), flow=True)
+    if outcome.failures:
+        print(failures_text(outcome), file=sys.stderr)
+    if outcome.rows:
+        with hold_study(settings):
+            _finish(settings, outcome, _again(study, changes))
+    if outcome.failures:
+        count = f"{len(outcome.failures)} of {_several(len(outcome.plan.runs), 'training')} failed"
+        raise PrecordialError(count, remedy="mend what is said of each above; the same command tries them again")
+
+
+def _finish(settings: Study, outcome: StudyOutcome, command: str) -> None:
+    page = finish_report(settings, outcome.cohort, outcome.rows, command, flow=True)
     print(f"tables and flow chart in {page.parent}, every number in {settings.folder / RESULTS_CSV}")
     print(f"report: {page}")
 
 
+def _options(slurm: list[str] | None) -> dict[str, str]:
+    """The options of sbatch that were given."""
+    found = {}
+    for option in slurm or ():
+        name, equals, value = option.removeprefix("--").partition("=")
+        if not equals or not name:
+            raise typer.BadParameter("write NAME=VALUE, such as partition=gpu", param_hint="'--slurm'")
+        found[name] = value
+    return found
+
+
+def failures_text(outcome: StudyOutcome) -> str:
+    """What has failed, a line for each."""
+    lines = []
+    for failure in outcome.failures:
+        waiting = f" ({_several(failure.waiting, 'training')} from it left out)" if failure.waiting else ""
+        lines.append(f"failed: {failure.text}{waiting}")
+    return "\n".join(lines)
+
+
 @study_app.command("status")
 def study_status(study: StudyFile, changes: Changes = None) -> None:
-    """Print how far each training of a study is."""
+    """Print how far each training of a study is, who is at it, and why it has failed."""
+    from precordial.report.plan import status_table
     from precordial.study import load_study
     from precordial.study import study_status as statuses
 
     rows = statuses(load_study(study, changes or ()))
-    for row in rows:
-        print(f"{row.state:8} {row.epochs:4}/{row.run.epochs:<4} epochs  {row.run.id}  {row.run.describe()}")
-    done = sum(row.state == "done" for row in rows)
-    print(f"{done} of {len(rows)} trainings done")
+    print(status_table(rows).text())
+    states = {state: sum(row.state == state for row in rows) for state in ("running", "failed")}
+    more = "".join(f", {count} {state}" for state, count in states.items() if count)
+    print(f"{sum(row.state == 'done' for row in rows)} of {len(rows)} trainings done{more}")
 
 
 @app.command()
 def report(study: StudyFile, changes: Changes = None) -> None:
     """Write the report of a finished study again: its page, and its tables as text and CSV; print the tables."""
     from precordial.cohort import Cohort
-    from precordial.study import load_study, read_results_table
+    from precordial.study import hold_study, load_study, read_results_table
 
     settings = load_study(study, changes or ())
     cohort, rows = Cohort.load(settings.folder / "cohort"), read_results_table(settings.folder)
-    print(f"report: {finish_report(settings, cohort, rows, _again(study, changes))}")
+    with hold_study(settings):
+        print(f"report: {finish_report(settings, cohort, rows, _again(study, changes))}")
 
 
 @study_app.command("results")
@@ -199,37 +250,36 @@ def study_results(
 ) -> None:
     """Make the table of results and that of all predictions again, from the trainings that are done."""
     from precordial.cohort import Cohort
-    from precordial.study import load_study, make_plan, write_tables
+    from precordial.study import hold_study, load_study, make_plan, write_tables
 
     settings = load_study(study, changes or ())
     cohort = Cohort.load(settings.folder / "cohort")
     plan = make_plan(settings, cohort.digest, cohort.outcomes)
-    rows = write_tables(settings, cohort, plan, workers)
+    with hold_study(settings):
+        rows = write_tables(settings, cohort, plan, workers)
     runs = len({row.run for row in rows if row.kind in ("pretrain", "scratch", "finetune")})
     print(f"{_several(len(rows), 'result')} of {_several(runs, 'training')} in {settings.folder / RESULTS}")
     print(f"their predictions in {settings.folder / PREDICTIONS}")
 
 
 def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str, *, flow: bool = False) -> Path:
-    """Write page, tables and flow chart of a study, print the tables, and return the page.
+    """Write page, tables and figures of a study, print the tables, and return the page.
 
     Args:
         settings, cohort, rows: of the study.
         command: that makes the report again.
         flow: print the flow chart, too.
     """
-    from precordial.report import results_tables, write_report
+    from precordial.report import results_tables
     from precordial.report.html import write_html
     from precordial.report.withheld import flow_and_table
 
     chart, characteristics = flow_and_table(cohort, settings.privacy.smallest_cell)
     results = results_tables(rows, cohort.outcomes, counts=not settings.privacy.smallest_cell)
-    folder, tables = settings.folder / "report", {"table-1": characteristics, **results}
-    write_report(folder, tables, flow=chart.text())
     if flow:
         print(chart.text())
-    page = write_html(folder, settings, cohort, rows, command=command)
-    for table in tables.values():
+    page = write_html(settings.folder / "report", settings, cohort, rows, command=command, files=True)
+    for table in (characteristics, *results.values()):
         print(table.text())
     return page
 

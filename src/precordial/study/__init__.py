@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "Engine": "engines",
+    "Failure": "board",
     "Plan": "plan",
     "RunStatus": "status",
     "Study": "settings",
@@ -17,6 +19,7 @@ _HOME = {
     "checked_cohort": "cohorts",
     "collect_results": "results",
     "ecg_source": "cohorts",
+    "hold_study": "board",
     "load_study": "settings",
     "make_plan": "plan",
     "prepare_archive": "cohorts",
@@ -31,6 +34,8 @@ _HOME = {
     "write_tables": "results",
 }
 __all__ = [
+    "Engine",
+    "Failure",
     "Plan",
     "RunStatus",
     "Study",
@@ -40,6 +45,7 @@ __all__ = [
     "checked_cohort",
     "collect_results",
     "ecg_source",
+    "hold_study",
     "load_study",
     "make_plan",
     "prepare_archive",
@@ -55,7 +61,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from precordial.study.board import Failure, hold_study
     from precordial.study.cohorts import check_registers, checked_cohort, ecg_source, prepare_archive, verify_cohort
+    from precordial.study.engines import Engine
     from precordial.study.execute import StudyOutcome, run_study
     from precordial.study.plan import Plan, make_plan
     from precordial.study.results import bootstrap_options, collect_results, write_tables

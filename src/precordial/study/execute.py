@@ -6,20 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from precordial.archive import Archive
+from precordial.claims import Claims
 from precordial.cohort import Cohort
-from precordial.errors import SettingsError
+from precordial.errors import PrecordialError, SettingsError
 from precordial.evaluation import Row
-from precordial.files import hold_folder
+from precordial.files import write_atomic
+from precordial.study.board import Board, Failure, hold_study
 from precordial.study.cohorts import checked_cohort, ecg_source
-from precordial.study.plan import Plan, make_plan
+from precordial.study.engines import Engine, lead
+from precordial.study.plan import PRECISION, Plan, make_plan, study_precision
 from precordial.study.results import write_tables
 from precordial.study.settings import Study
-from precordial.training import TrainingRun, train
-from precordial.training.distributed import first_does, first_says, is_first, joined
-from precordial.training.layout import BEST, DONE
+from precordial.study.work import work
+from precordial.training.distributed import first_does, is_first, joined, processes
 from precordial.training.loop import find_device
 from precordial.training.state import remove_state
 from precordial.watcher import Watcher
+
+PREPARING = ".preparing"  # the claim in a study's folder of who takes in files and builds the cohort
 
 
 @dataclass(frozen=True)
@@ -29,99 +33,97 @@ class StudyOutcome:
     Attributes:
         cohort: the examples.
         plan: the trainings.
-        rows: the results table.
+        rows: the results table, of the trainings that are finished.
         folder: where everything lies.
+        failures: trainings that could not be finished; those that start from them are missing, too.
     """
 
     cohort: Cohort
     plan: Plan
     rows: list[Row]
     folder: Path
+    failures: tuple[Failure, ...] = ()
 
 
-def run_study(study: Study, watcher: Watcher | None = None) -> StudyOutcome:
+def run_study(study: Study, watcher: Watcher | None = None, engine: Engine | None = None) -> StudyOutcome:
     """Do what a study still needs: ingest, cohort, guard, trainings, results.
 
     What is finished is not done again; an interrupted training goes on where it was saved. The leakage guard runs
-    each time, before any training. Where torchrun has started several processes, the first does everything but the
-    trainings, which all do together.
+    each time, before any training. Any number of processes, on any machines that share the study's folder, may call
+    this for the same study at once: each training is done by one of them, and all return when nothing is left. A
+    training that cannot be finished is written down, the others go on, and the next call tries it again.
+
+    Where torchrun has started several processes, the first does everything but the trainings, which all do together.
 
     Args:
         study: from `load_study`.
         watcher: is told what happens; of several processes, only the first one's.
+        engine: where the trainings run, and how many at a time; by default one at a time, in this process.
 
     Returns:
-        What came of it; in all processes but the first without results.
+        What came of it; in all processes but torchrun's first without results.
 
     Raises:
         PrecordialError: a fault in the settings or the data, or a leak; what was finished stays.
     """
-    watcher = watcher or Watcher()
+    watcher, engine = watcher or Watcher(), engine or Engine()
     if not study.grid:
         raise SettingsError("the study has nothing to train", key="grid", remedy="add a [[grid]] with models")
-    with joined(find_device(study.training.device)):
+    here = engine.name == "local" and engine.workers == 1
+    with joined(find_device(study.training.device if here else "cpu")):
+        if processes() > 1 and not here:
+            raise PrecordialError(
+                "torchrun trains one run on all its processes, an engine one run on each of its workers",
+                remedy="leave out one of them",
+            )
         if not is_first():
             watcher = Watcher()
-        lock = first_does(lambda: hold_folder(study.folder, "running this study"))
-        try:
-            made = first_does(lambda: _prepare(study, watcher))
-            # The others read what the first has made.
-            archive, cohort = made or (Archive(study.archive_path), Cohort.load(study.folder / "cohort"))
-            plan = make_plan(study, cohort.digest, cohort.outcomes)
-            for number, run in enumerate(plan.runs, start=1):
-                train_run(study, run, cohort, archive, watcher, number, len(plan.runs))
-            results = first_does(lambda: _results(study, cohort, plan, watcher))
-            return StudyOutcome(cohort, plan, results or [], study.folder)
-        finally:
-            if lock:
-                lock.close()
+        claims = Claims("study run")
+        made = first_does(lambda: _prepare(study, watcher, claims))
+        # The others read what the first has made.
+        archive, cohort = made or (Archive(study.archive_path), Cohort.load(study.folder / "cohort"))
+        plan = make_plan(study, cohort.digest, cohort.outcomes)
+        board = Board(study, plan)
+        first_does(lambda: _tidy(board))
+        if here:
+            work(study, board, cohort, archive, watcher, claims, stay=True)
+        else:
+            lead(study, board, engine, watcher, claims)
+        results = first_does(lambda: _results(study, cohort, plan, watcher, engine))
+        return StudyOutcome(cohort, plan, results or [], study.folder, tuple(board.failures()))
 
 
-def _prepare(study: Study, watcher: Watcher) -> tuple[Archive, Cohort]:
-    """The archive and the cohort that the study trains on."""
-    archive = ecg_source(study, watcher)
-    if not isinstance(archive, Archive):
-        raise SettingsError(
-            "the ECGs are a table, and trainings need their signals",
-            key="cohort.ecgs",
-            remedy="take the key away and name the archive or its sources under [archive]",
-        )
-    return archive, checked_cohort(study, archive, watcher)
+def _prepare(study: Study, watcher: Watcher, claims: Claims) -> tuple[Archive, Cohort]:
+    """The archive and the cohort that the study trains on, and what "auto" means for its precision."""
+
+    def waiting() -> None:
+        watcher.note("another process prepares this study; waiting for it")
+
+    with claims.hold(study.folder, PREPARING, waiting):
+        archive = ecg_source(study, watcher)
+        if not isinstance(archive, Archive):
+            raise SettingsError(
+                "the ECGs are a table, and trainings need their signals",
+                key="cohort.ecgs",
+                remedy="take the key away and name the archive or its sources under [archive]",
+            )
+        cohort = checked_cohort(study, archive, watcher)
+        if study.training.precision == "auto":
+            write_atomic(study.folder / PRECISION, f'"{study_precision(study)}"\n')
+        return archive, cohort
 
 
-def _results(study: Study, cohort: Cohort, plan: Plan, watcher: Watcher) -> list[Row]:
-    watcher.note("results: bootstrap intervals")
-    return write_tables(study, cohort, plan)
+def _tidy(board: Board) -> None:
+    """Let what has failed be tried again, and remove what a kill has left of finished trainings."""
+    board.forgive()
+    for run in board.plan.runs:
+        if board.done(run):
+            remove_state(board.folder(run))
+            for path in board.folder(run).glob("claim-*.json"):
+                path.unlink(missing_ok=True)
 
 
-def run_folder(study: Study, run: TrainingRun) -> Path:
-    """Where a training lives."""
-    return study.folder / "runs" / run.id
-
-
-def train_run(
-    study: Study, run: TrainingRun, cohort: Cohort, archive: Archive, watcher: Watcher, number: int, total: int
-) -> None:
-    """Train one run of a study if it is not finished."""
-    folder = run_folder(study, run)
-    if first_says((folder / DONE).exists()):
-        if is_first():
-            remove_state(folder)
-        return
-    watcher.run_begins(number, total, run)
-    parent = run_folder(study, run.parent) / BEST if run.parent else None
-    settings = study.training
-    train(
-        run,
-        cohort,
-        archive,
-        folder,
-        parent=parent,
-        device=settings.device,
-        resident=settings.resident,
-        save_every=settings.save_every,
-        progress=watcher.step,
-        note=watcher.note,
-        track=settings.track,
-    )
-    watcher.run_ends(run)
+def _results(study: Study, cohort: Cohort, plan: Plan, watcher: Watcher, engine: Engine) -> list[Row]:
+    with hold_study(study):
+        watcher.note("results: bootstrap intervals")
+        return write_tables(study, cohort, plan, engine.workers if engine.name == "local" else 1)

@@ -97,6 +97,21 @@ def first_does(work: Callable[[], T]) -> T | None:
     return result
 
 
+def first_finds(work: Callable[[], int]) -> int:
+    """The number that the first process makes of `work`, for all; the others wait for it.
+
+    Raises:
+        PrecordialError: of `work`; in the others, that the first has failed.
+    """
+    number = first_does(work)
+    if processes() == 1:
+        assert number is not None
+        return number
+    told = torch.tensor([0 if number is None else number])
+    distributed.broadcast(told, src=0)
+    return int(told)
+
+
 def own_rows(total: int) -> Rows | None:
     """Which of a batch's rows are this process's: as equal parts as can be, in order. None: all, by one process."""
     if processes() == 1:

@@ -8,3 +8,5 @@ BEST = "best.safetensors"
 METRICS = "metrics.jsonl"
 PREDICTIONS = "predictions.csv"
 DONE = "done.json"
+FAILED = "failed.json"  # why it cannot be finished; the next 'study run' tries again
+NOTES = "notes.txt"  # what should be known of it, from processes whose words nobody sees

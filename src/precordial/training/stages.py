@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from precordial.training.options import Augment
 
@@ -47,6 +47,11 @@ class Stage(BaseModel):
     awake: tuple[Literal["dropout", "norm"], ...] = ()
     augment: Augment | None = None
     patience: int | None = Field(default=None, ge=1)
+
+    @field_validator("awake", mode="before")
+    @classmethod
+    def _from_a_list(cls, awake: Any) -> Any:
+        return tuple(awake) if isinstance(awake, list) else awake  # as it stands in TOML and JSON
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

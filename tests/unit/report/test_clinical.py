@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from precordial.evaluation import Estimate, Predictions
 from precordial.evaluation.operating import OperatingPoint, operate
 from precordial.evaluation.proportions import proportion
 from precordial.evaluation.zones import Bounds, measure_zones
-from precordial.report.clinical import clinical_parts, clinical_sections, clinical_tables, write_clinical
+from precordial.report.clinical import clinical_parts, clinical_sections, clinical_tables
 from precordial.report.clinical_data import choose_runs, read
 from precordial.report.clinical_hiding import bounded, combined, point_cells, small_cells, small_zones, zone_cells
 from precordial.report.clinical_part import Part
@@ -101,16 +99,9 @@ def test_numbers_of_the_tables_are_those_of_the_predictions(made: Made, parts: d
     assert next(row for row in discrimination if row[0] == "Combined")[1].startswith("0.")
 
 
-def test_files_of_all_kinds_are_written_and_equal_inputs_give_equal_bytes(
-    made: Made, parts: dict[str, Part], tmp_path: Path
-) -> None:
-    small = [replace(part, drawings=part.drawings[:1] if part.key == "zones" else ()) for part in parts.values()]
-    with drawing():
-        paths = write_clinical(tmp_path / "a", small)
-    names = {path.name for path in paths}
-    assert {"zones.svg", "zones.png", "zones.pdf", "thresholds.csv", "thresholds.tex", "calibration-curve.md"} <= names
-    with (tmp_path / "a" / "zones.csv").open(encoding="utf-8", newline="") as file:
-        assert next(csv.reader(file))[1] == "Rule-out, %"
+def test_parts_become_sections_and_tables(made: Made, parts: dict[str, Part]) -> None:
+    assert "thresholds" in clinical_tables(parts.values())
+    assert clinical_tables(parts.values())["zones"].header[1] == "Rule-out, %"
     tables = clinical_tables(parts.values())
     page = "\n".join(section.body for section in clinical_sections(parts.values()))
     assert page.count("<svg") == 5
