@@ -122,6 +122,30 @@ def test_without_a_validation_set_nothing_is_fixed_on_one(made: Made) -> None:
     assert all(row[1] != "recalibrated" for row in found["calibration"].tables["calibration"].rows)
 
 
+def test_a_cross_validation_by_site(made: Made) -> None:
+    """Its test set is that of the sites, the fractions are those of one fold, and there is no combined set."""
+    at = np.where(np.arange(len(made.cohort)) % 2 == 0, 0, 1)
+    inside = made.cohort.split != "temporal_test"
+    sites = np.array(["Lund", "Malmö"])[at]
+    cohort = replace(
+        made.cohort,
+        site=sites,
+        split=np.where(inside, "fold", "temporal_test"),
+        fold=np.where(inside, at, -1),
+        settings={"split": {"scheme": "sites", "sites": ["Lund", "Malmö"]}},
+    )
+    splits = {"validation": "site_test", "random_test": "site_test", "temporal_test": "temporal_test"}
+    table = made.table
+    names = [splits[split] for split in table.split.tolist()]
+    ids = table.run, table.ecg_id, table.patient_id, np.array(names), table.target
+    rows = [replace(r, split="site_test") for r in made.rows if r.split == "random_test" and r.kind != "baseline"]
+    study = Made(cohort, rows, Predictions(*ids, table.truth, table.score))
+    found = parts_of(study)
+    assert list(found) == ["clinical", "calibration", "thresholds", "zones", "subgroups", "learning"]
+    assert "the site test set" in found["subgroups"].text
+    assert {row[0] for row in found["calibration"].tables["calibration"].rows} >= {"Site", "Temporal"}
+
+
 def test_what_cannot_be_fitted_says_so(made: Made) -> None:
     """Few ECGs, one size, one class in a test set: no number is made up, and nothing breaks."""
     few = parts_of(make_study((60, 12, 14, 12), prevalence=-4.0))
