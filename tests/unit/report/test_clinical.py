@@ -132,7 +132,7 @@ def test_a_cross_validation_by_site(made: Made) -> None:
         site=sites,
         split=np.where(inside, "fold", "temporal_test"),
         fold=np.where(inside, at, -1),
-        settings={"split": {"scheme": "sites", "sites": ["Lund", "Malmö"]}},
+        settings={"split": {"scheme": "sites", "sites": ["Lund", "Malmö"]}, "seed": 0, "validation": "0.15"},
     )
     splits = {"validation": "site_test", "random_test": "site_test", "temporal_test": "temporal_test"}
     table = made.table
