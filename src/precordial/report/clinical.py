@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -20,10 +19,9 @@ from precordial.report.clinical_data import Source, read
 from precordial.report.clinical_groups import drift_part, shortcut_part, subgroups_part
 from precordial.report.clinical_learning import learning_part
 from precordial.report.clinical_part import Chapter, EvaluationLike, Part
-from precordial.report.cohort_files import PICTURES, write_figure
 from precordial.report.page import Section, figure, paragraphs, table
 from precordial.report.style import as_svg
-from precordial.report.table import Table, write_report
+from precordial.report.table import Table
 from precordial.report.tables import MANY, suffixes
 
 Place = Callable[[str, Figure, str, str], str]
@@ -91,25 +89,6 @@ def clinical_sections(parts: Iterable[Part], place: Place | None = None) -> list
 def clinical_tables(parts: Iterable[Part]) -> dict[str, Table]:
     """All tables of the parts by the names of their files."""
     return {name: one for part in parts for name, one in {**part.tables, **part.files}.items()}
-
-
-def write_clinical(folder: str | Path, parts: Iterable[Part]) -> list[Path]:
-    """Write all tables, in every format, and figures as SVG, PNG and PDF; call it inside `style.drawing`.
-
-    Args:
-        folder: of the report; made if it is not there.
-        parts: see `clinical_parts`.
-
-    Returns:
-        The files, each whole or not at all.
-    """
-    parts = list(parts)
-    paths = write_report(folder, clinical_tables(parts))
-    for one in (drawing for part in parts for drawing in part.drawings):
-        for suffix in PICTURES:
-            paths.append(Path(folder) / f"{one.name}{suffix}")
-            write_figure(one.figure, paths[-1])
-    return paths
 
 
 def _inline(name: str, drawn: Figure, alt: str, caption: str) -> str:
