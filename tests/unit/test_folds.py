@@ -16,7 +16,7 @@ from precordial.cohort import Cohort, age_sex_baseline, fold_names, named_fold
 from precordial.evaluation import Predictions, auc, evaluate, pool_folds
 from precordial.report.runs import read_runs
 from precordial.report.summary import table_trainings
-from precordial.study import Study, collect_results, make_plan
+from precordial.study import Study, make_plan, write_tables
 from precordial.study.board import Board
 from precordial.study.work import work
 from precordial.training import TrainingRun
@@ -86,7 +86,7 @@ def test_a_cross_validation_is_one_run_in_the_results(
     study = a_study(tmp_path / "study", split, pretraining=["none", "sex"])
     plan = make_plan(study, cohort.digest, cohort.outcomes)
     work(study, Board(study, plan), cohort, archive, Watcher(), Claims("test"), stay=True)
-    rows = collect_results(study, cohort, plan)
+    rows = write_tables(study, cohort, plan)
 
     scratch = [run for run in plan.runs if run.kind == "scratch"]
     tables = [Predictions.load(study.folder / "runs" / run.id / "predictions.csv") for run in scratch]

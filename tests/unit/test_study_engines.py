@@ -11,16 +11,21 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from precordial.claims import Claims
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions
+from precordial.report.plan import status_table
 from precordial.study import Engine, Study, load_study, read_predictions, run_study, study_status
 from precordial.study.board import Board
 from precordial.study.engines import lead
+from precordial.study.local import LocalCrew
+from precordial.study.on_slurm import Worker
 from precordial.study.status import present_plan
 from precordial.training.loop import train
 from precordial.watcher import Watcher
@@ -56,7 +61,7 @@ def cluster() -> Iterator[None]:
     """Ray on this machine, of two cores, for all tests of it."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # else all that is beside the tests goes first
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so; else all that is beside the tests goes first
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
@@ -275,8 +280,6 @@ class Dying:
 
 
 def test_workers_that_all_die_at_once_end_the_study(tmp_path: Path) -> None:
-    from precordial.claims import Claims
-
     study = load_study(make_tiny_study(tmp_path, 5))
     plan, _ = present_plan(study)
     with (
@@ -291,6 +294,11 @@ def test_workers_that_all_die_at_once_end_the_study(tmp_path: Path) -> None:
     ("engine", "message"),
     [
         (Engine("ray", workers=2, gpus=64), "a worker is to have 64 of 'GPU', and the whole Ray cluster has"),
+        (
+            Engine(workers=2, gpus=1),
+            "key '--gpus': this has no effect with the engine 'local'; leave it out; it goes with",
+        ),
+        (Engine("ray", slurm={"time": "9"}), "key '--slurm': this has no effect with the engine 'ray'"),
         (Engine("slurm", workers=2, slurm={"cluster": "moon"}), "submitit finds no cluster 'moon' here"),
         (Engine("slurm", workers=2, slurm={"cluster": "local", "time": "long"}), "is not a number of minutes"),
         (Engine("slurm", workers=2, gpus=0.5, slurm={"cluster": "local"}), "Slurm gives whole GPUs only"),
@@ -301,7 +309,87 @@ def test_what_an_engine_cannot_do_is_said(
 ) -> None:
     if engine.name == "ray":
         request.getfixturevalue("cluster")
-    else:
+    if engine.name == "slurm":
         pytest.importorskip("submitit", reason="submitit is not installed")
     with pytest.raises(PrecordialError, match=message):
         run_study(load_study(make_tiny_study(tmp_path, 5)), engine=engine)
+
+
+def test_status_says_who_is_at_it_how_fast_and_for_how_long(tmp_path: Path) -> None:
+    study = load_study(make_tiny_study(tmp_path, 5, EPOCHS))
+    with patch("precordial.training.loop.train", failing({"age", "sex", "label"}, MemoryError())):
+        run_study(study)
+    rows = study_status(study)
+    assert {row.reason for row in rows if row.state == "failed"} == {
+        "there was not enough memory; take a smaller batch, fewer workers, or training.resident = false"
+    }
+    run = rows[0].run
+    folder = study.folder / "runs" / run.id
+    (folder / "failed.json").unlink()
+    (folder / "metrics.jsonl").write_text(json.dumps({"epoch": 2, "ecgs_per_second": 10.0}) + "\n")
+    assert study_status(study)[0].state == "begun"
+    claim = Claims("worker 7").take(folder)
+    assert claim is not None
+    with claim:
+        now = study_status(study)[0]
+        assert (now.state, now.epochs, now.rate) == ("running", 2, 10.0)
+        assert now.by.startswith("worker 7 on ")
+        assert now.by.endswith(f", process {os.getpid()}")
+        assert now.seconds == pytest.approx(((EPOCHS - 2) * (16 + 4) + 4) / 10)
+        (path,) = folder.glob("claim-*.json")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": "another"}))
+        os.utime(path, (0, time.time() - 600))
+        assert study_status(study)[0].by.endswith(", silent for 10 minutes")
+        text = status_table(study_status(study)).text()
+        assert f"{run.id}  pretrain  running  2/16    10     " in text
+        assert " 28 s " in text
+
+
+def test_workers_of_one_machine_share_out_its_gpus_and_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    begun: list[tuple[str, str | None, str]] = []
+
+    class Process:
+        """Stands for a process: what it is given, and what is in its environment."""
+
+        exitcode = None
+
+        def __init__(self, target: object, args: tuple[str, str, str | None]) -> None:
+            self.args = args
+
+        def start(self) -> None:
+            begun.append((self.args[1], self.args[2], os.environ["OMP_NUM_THREADS"]))
+
+        def terminate(self) -> None:
+            pass
+
+        kill = terminate
+
+        def join(self, timeout: float | None = None) -> None:
+            pass
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("precordial.study.local.get_context", lambda _: SimpleNamespace(Process=Process))
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    with LocalCrew("", Engine(workers=3), uses_gpu=True) as crew:
+        crew.start(3)
+        assert crew.at_work() == 3
+    assert begun == [("worker 1", "0", "4"), ("worker 2", "1", "4"), ("worker 3", "0", "4")]
+    begun.clear()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-abc")  # as a scheduler gives them
+    with LocalCrew("", Engine(workers=2, cpus=1), uses_gpu=True) as crew:
+        crew.start(2)
+    assert begun == [("worker 1", "5", "1"), ("worker 2", "GPU-abc", "1")]
+    begun.clear()
+    with LocalCrew("", Engine(workers=2), uses_gpu=False) as crew:
+        crew.start(1)
+    assert begun == [("worker 1", None, "6")]
+
+
+def test_a_job_whose_time_is_over_is_handed_in_again() -> None:
+    submitit = pytest.importorskip("submitit", reason="submitit is not installed")
+    again = Worker().checkpoint("settings", "Slurm job 3")
+    assert isinstance(again, submitit.helpers.DelayedSubmission)
+    assert (again.function.__class__, again.args) == (Worker, ("settings", "Slurm job 3"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from precordial.cli.app import Changes, app
-from precordial.cli.studies import changed, finish_report
+from precordial.cli.studies import changed, finish_report, tell_failures
 
 if TYPE_CHECKING:
     from precordial.twin import Hospital, PaperRegisters
@@ -37,6 +37,7 @@ def demo(
     with ConsoleWatcher() as watcher:
         truth = make_demo_hospital(out, hospital, progress=watcher.written)
         outcome = run_study(settings, watcher)
+    tell_failures(outcome)
     rows = [*outcome.rows, *limit_rows(settings, outcome.cohort, truth)]
     with hold_study(settings):
         write_results_table(settings.folder, rows)

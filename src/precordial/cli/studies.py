@@ -135,7 +135,7 @@ def study_plan(
     study: StudyFile,
     changes: Changes = None,
     every: Annotated[bool, typer.Option("--all", help="List every training.")] = False,
-    calibrate: Annotated[bool, typer.Option(help="Measure this machine's rates, unless they are known.")] = True,
+    no_calibrate: Annotated[bool, typer.Option("--no-calibrate", help="Do not measure this machine's rates.")] = False,
     rates: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rates of another machine, as TOML or JSON.")
     ] = None,
@@ -146,7 +146,7 @@ def study_plan(
     from precordial.study.forecast import forecast
 
     settings = load_study(study, changes or ())
-    found = forecast(settings, rates, calibrate=calibrate)
+    found = forecast(settings, rates, calibrate=not no_calibrate)
     if every:
         for run in found.plan.runs:
             print(f"{run.kind:9} {run.epochs:4} epochs  {run.describe()}")
@@ -180,14 +180,10 @@ def study_run(
         outcome = run_study(settings, watcher, how)
     if not is_first():  # of several processes, the first one writes and prints
         return
-    if outcome.failures:
-        print(failures_text(outcome), file=sys.stderr)
     if outcome.rows:
         with hold_study(settings):
             _finish(settings, outcome, _again(study, changes))
-    if outcome.failures:
-        count = f"{len(outcome.failures)} of {_several(len(outcome.plan.runs), 'training')} failed"
-        raise PrecordialError(count, remedy="mend what is said of each above; the same command tries them again")
+    tell_failures(outcome)
 
 
 def _finish(settings: Study, outcome: StudyOutcome, command: str) -> None:
@@ -207,13 +203,14 @@ def _options(slurm: list[str] | None) -> dict[str, str]:
     return found
 
 
-def failures_text(outcome: StudyOutcome) -> str:
-    """What has failed, a line for each."""
-    lines = []
+def tell_failures(outcome: StudyOutcome) -> None:
+    """Print what has failed, a line for each, and end with an error if there is any."""
     for failure in outcome.failures:
         waiting = f" ({_several(failure.waiting, 'training')} from it left out)" if failure.waiting else ""
-        lines.append(f"failed: {failure.text}{waiting}")
-    return "\n".join(lines)
+        print(f"failed: {failure.text}{waiting}", file=sys.stderr)
+    if outcome.failures:
+        count = f"{len(outcome.failures)} of {_several(len(outcome.plan.runs), 'training')} failed"
+        raise PrecordialError(count, remedy="mend what is said of each above; the same command tries them again")
 
 
 @study_app.command("status")

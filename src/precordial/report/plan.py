@@ -82,9 +82,11 @@ def _several(count: int, thing: str) -> str:
 def _hours(hours: float) -> str:
     """Hours in words for people.
 
-    >>> _hours(0.02), _hours(3.21), _hours(1234.5)
-    ('1 min', '3.2 h', '1 234 h')
+    >>> _hours(0.003), _hours(0.05), _hours(3.21), _hours(1234.5)
+    ('11 s', '3 min', '3.2 h', '1 234 h')
     """
+    if hours < 1 / 40:
+        return f"{hours * 3600:.0f} s"
     if hours < 1:
         return f"{hours * 60:.0f} min"
     return f"{hours:.1f} h" if hours < 100 else f"{grouped(round(hours))} h"

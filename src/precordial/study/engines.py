@@ -21,6 +21,7 @@ from precordial.watcher import Watcher
 
 EngineName = Literal["local", "ray", "slurm"]
 LOOK_EVERY = 0.5  # seconds
+LEISURE = 4  # at least so many times as long as a look took, which may be long over a network
 DEATHS = 3  # of each worker, without a training settled in between: then the fault is not in a training
 
 
@@ -31,8 +32,9 @@ class Engine:
     Attributes:
         name: "local", processes of this machine; "ray", tasks of a Ray cluster; "slurm", an array of Slurm jobs.
         workers: that train at a time, each a run of its own. One on this machine is this process itself.
-        gpus: of each worker; a share, such as 0.5, lets several have one. By default one, where there are GPUs and the
-            study may use them; on this machine all workers share what there is.
+        gpus: that each worker asks for, of Ray and Slurm; a share, such as 0.5, lets several of Ray's have one. By
+            default one, where there are GPUs and the study may use them. On this machine each worker has one, and
+            shares it where there are more workers.
         cpus: cores of each worker; by default this machine's cores are shared out, and one is asked for elsewhere.
         memory: GB that each worker asks for, of Ray and Slurm.
         slurm: further options of sbatch by their long names, such as ``{"partition": "gpu"}``. ``cluster`` "local" runs
@@ -45,6 +47,29 @@ class Engine:
     cpus: int | None = None
     memory: float | None = None
     slurm: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def here(self) -> bool:
+        """Whether the process that runs the study does its trainings itself."""
+        return self.name == "local" and self.workers == 1 and self.cpus is None
+
+    def check(self) -> None:
+        """Refuse what would have no effect.
+
+        Raises:
+            PrecordialError: an option that goes with another engine.
+        """
+        for option, value, engines in (
+            ("gpus", self.gpus is not None, ("ray", "slurm")),
+            ("memory", self.memory is not None, ("ray", "slurm")),
+            ("slurm", bool(self.slurm), ("slurm",)),
+        ):
+            if value and self.name not in engines:
+                raise PrecordialError(
+                    f"this has no effect with the engine '{self.name}'",
+                    key=f"--{option}",
+                    remedy=f"leave it out; it goes with --engine {' or '.join(engines)}",
+                )
 
 
 class Crew(Protocol):
@@ -66,18 +91,19 @@ def lead(study: Study, board: Board, engine: Engine, watcher: Watcher, claims: C
     Raises:
         PrecordialError: workers die again and again; or the engine's package is missing.
     """
-    seen, told, lost, pause = board.count(), set[str](), 0, 0.05
+    seen, lost, pause = board.count(), 0, 0.05
     told = {run.id for run in board.plan.runs if board.done(run)}
     with _crew(study, engine) as crew:
         while board.left():
             if crew.at_work() < engine.workers and board.idle(claims):
                 crew.start(engine.workers - crew.at_work())
             time.sleep(pause)
-            pause = LOOK_EVERY
+            began = time.monotonic()
             done = board.count()
             lost = lost + crew.died() if done == seen else 0
             seen = done
             _tell(board, told, watcher, claims)
+            pause = max(LOOK_EVERY, LEISURE * (time.monotonic() - began))
             if lost > DEATHS * engine.workers:
                 raise PrecordialError(
                     "the worker processes end unexpectedly",

@@ -14,7 +14,7 @@ from precordial.training import TrainingRun
 # Numbers in a model's file, batch norm's statistics included; those of other models are asked of torch.
 WEIGHTS = {"cnn-20k": 20_479, "rn-900k": 906_529, "rn-7m": 6_784_561, "rn-33m": 33_062_569}
 STATES = 3 * 3  # as many models: the last state, the one before and the next; each with two moments of Adam
-BYTES_A_ROW = 85 + 35  # of a prediction: in the run's file and in the study's
+BYTES_A_ROW = 85 + 15  # of a prediction: in the run's file and in the study's
 TESTS = ("random_test", "site_test", "temporal_test")
 Count = Callable[[TrainingRun, str], int]  # ECGs of a run's training, validation or tests
 

@@ -69,9 +69,9 @@ def run_study(study: Study, watcher: Watcher | None = None, engine: Engine | Non
     watcher, engine = watcher or Watcher(), engine or Engine()
     if not study.grid:
         raise SettingsError("the study has nothing to train", key="grid", remedy="add a [[grid]] with models")
-    here = engine.name == "local" and engine.workers == 1
-    with joined(find_device(study.training.device if here else "cpu")):
-        if processes() > 1 and not here:
+    engine.check()
+    with joined(find_device(study.training.device if engine.here else "cpu")):
+        if processes() > 1 and not engine.here:
             raise PrecordialError(
                 "torchrun trains one run on all its processes, an engine one run on each of its workers",
                 remedy="leave out one of them",
@@ -85,7 +85,7 @@ def run_study(study: Study, watcher: Watcher | None = None, engine: Engine | Non
         plan = make_plan(study, cohort.digest, cohort.outcomes)
         board = Board(study, plan)
         first_does(lambda: _tidy(board))
-        if here:
+        if engine.here:
             work(study, board, cohort, archive, watcher, claims, stay=True)
         else:
             lead(study, board, engine, watcher, claims)

@@ -54,8 +54,8 @@ class SlurmCrew:
         self._executor.update_parameters(
             name="precordial",
             timeout_min=int(minutes),
-            gpus_per_node=int(gpus),
             cpus_per_task=engine.cpus or 1,
+            **({"gpus_per_node": int(gpus)} if gpus else {}),
             **({"mem_gb": engine.memory} if engine.memory else {}),
             **({"slurm_additional_parameters": options} if options else {}),
         )
