@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import CommandLine
 from precordial.archive import Archive
 from precordial.twin import Hospital, make_hospital
 
@@ -319,6 +320,16 @@ def test_the_aucs_are_those_of_the_predictions_counted_pair_by_pair(chain: Chain
         assert float(row["value"]) == pytest.approx(won / (len(ill) * len(well)))
         checked += 1
     assert checked == 6
+
+
+def test_compare_prints_the_differences_of_the_results(chain: Chain, command: CommandLine) -> None:
+    results = [row for row in table(chain.work / "results.csv") if row["split"] == "random_test"]
+    run = {row["kind"]: row["run"] for row in results}
+    said = command.done("compare", run["finetune"], run["scratch"][:6], "--study", chain.folder / "study.toml")
+    (row,) = (row for row in results if row["metric"] == "auc_difference")
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    between = " to " if low < 0 else "–"
+    assert f"{value:.3f} ({low:.3f}{between}{high:.3f})".replace("-", "−") in said.split("AMI on random_test")[1]
 
 
 # 0.846 (0.826–0.868), −0.012 (−0.051 to 0.030). Of few ECGs a basic interval also passes the AUC's own bounds.

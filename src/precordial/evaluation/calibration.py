@@ -96,7 +96,9 @@ def sigmoid(log_odds: ArrayLike) -> Floats:
 
 
 def recalibrate(truth: ArrayLike, probability: ArrayLike) -> Recalibration | None:
-    """Fit a recalibration on the validation set; None if it has one class, or the fit does not end.
+    """Fit a recalibration on the validation set; None if there is one class only, or the score ranks the wrong way.
+
+    A slope of 0 or less would turn the ranks round; such a score is of no use, and is not made into one.
 
     Args:
         truth: (n,) 0 or 1.
@@ -106,7 +108,8 @@ def recalibrate(truth: ArrayLike, probability: ArrayLike) -> Recalibration | Non
     if len(np.unique(t)) < 2 or np.ptp(p) == 0:
         return None
     fit = fit_logistic(logit(p)[:, None], t)
-    return Recalibration(fit.intercept, float(fit.coefficients[0])) if fit.converged else None
+    slope = float(fit.coefficients[0])
+    return Recalibration(fit.intercept, slope) if fit.converged and slope > 0 else None
 
 
 def calibration(

@@ -18,8 +18,8 @@ from precordial.evaluation.influence import (
     measured_auc,
     measured_mean,
     p_of_chi_square,
-    p_of_z,
 )
+from precordial.evaluation.intervals import normal_p_value
 from precordial.evaluation.metrics import Floats, checked
 
 BINS = 10
@@ -127,7 +127,7 @@ def _change(name: str, a: Measured, b: Measured, before: Sample, after: Sample, 
     n, events = len(before.truth) + len(after.truth), int(before.truth.sum() + after.truth.sum())
     patients = sum(len(np.unique(one.patients)) for one in (before, after))
     number = Estimate(difference, *interval(difference, error, level), level, n, events, patients)
-    return Change(name, a.value, b.value, number, p_of_z(difference / error) if error > 0 else math.nan)
+    return Change(name, a.value, b.value, number, normal_p_value(difference / error) if error > 0 else math.nan)
 
 
 def shift(name: str, before: ArrayLike, after: ArrayLike, bins: int = BINS) -> Shift:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from precordial.evaluation.estimate import Estimate
+from precordial.evaluation.intervals import NORMAL, normal_p_value
 from precordial.evaluation.metrics import Floats, checked
 
 Scale = Literal["plain", "logit", "log"]
@@ -131,7 +131,7 @@ def interval(value: float, error: float, level: float = 0.95, scale: Scale = "pl
     """A normal interval from a value and its standard error; see `estimated`."""
     if not 0 < level < 1:
         raise ValueError(f"a level of {level} is not between 0 and 1")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = NORMAL.inv_cdf((1 + level) / 2)
     if scale == "plain":
         return value - z * error, value + z * error
     if not value > 0 or (scale == "logit" and not value < 1):
@@ -146,12 +146,7 @@ def interval(value: float, error: float, level: float = 0.95, scale: Scale = "pl
 def p_of_difference(difference: Measured, patients: ArrayLike | None = None) -> float:
     """Two-sided p that a statistic is 0, by its standard error; NaN where there is none."""
     error = math.sqrt(covariance([difference], patients)[0, 0])
-    return p_of_z(difference.value / error) if error > 0 else math.nan
-
-
-def p_of_z(z: float) -> float:
-    """Two-sided p of a standard normal number."""
-    return math.erfc(abs(z) / math.sqrt(2))
+    return normal_p_value(difference.value / error) if error > 0 else math.nan
 
 
 def p_of_chi_square(value: float, freedom: int) -> float:

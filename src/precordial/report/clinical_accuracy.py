@@ -18,6 +18,7 @@ from precordial.report.clinical_part import NO_VALIDATION, Chapter, Drawing, Par
 from precordial.report.clinical_tables import (
     criteria_text,
     held_text,
+    plain,
     table_bins,
     table_by_patient,
     table_calibration,
@@ -62,7 +63,7 @@ def calibration_part(this: Chapter) -> Part:
         }
     main = this.reading.main
     fitted = [
-        f"{this.names[run]}: {one.intercept:.2f} + {one.slope:.2f} · logit"
+        f"{this.names[run]}: {plain(one.intercept, 2)} + {plain(one.slope, 2)} · logit"
         for run, one in this.recalibrations.items()
         if one
     ]
@@ -70,11 +71,18 @@ def calibration_part(this: Chapter) -> Part:
         "A slope of 1, an intercept of 0 and a ratio of 1 are perfect; a slope below 1 tells of probabilities that "
         "are too extreme. "
     )
-    text += (
-        f"Recalibration is a logistic regression on the logit, fitted on the validation set ({'; '.join(fitted)})."
-        if fitted
-        else f"There is no recalibration. {'' if this.reading.validation else NO_VALIDATION}"
-    )
+    if fitted:
+        text += (
+            f"Recalibration is a logistic regression on the logit, fitted on the validation set ({'; '.join(fitted)}). "
+        )
+    if not this.reading.validation:
+        text += f"There is no recalibration. {NO_VALIDATION}"
+    else:
+        lost = [this.names[run] for run, one in this.recalibrations.items() if one is None]
+        text += "".join(
+            f"{name} cannot be recalibrated: on the validation set its probabilities do not rise with the outcome. "
+            for name in lost
+        )
     runs = [(this.lines[run], *found[name][main]) for run, name in this.names.items()]
     drawing = Drawing(
         f"calibration{this.suffix}",
@@ -157,10 +165,11 @@ def zones_part(this: Chapter) -> Part:
         f"The Lund group's criteria ({criteria_text(LUND)}), met by the largest possible zones on the validation set; "
         f"the thresholds were then used on the test sets as they were. {' '.join(sentences)}"
     )
+    spared = math.ceil(events / 100) - 1
     if not this.smallest:
         text += (
             f"\n\nThe validation set has {events} ECGs with {this.reading.outcome}: a sensitivity above 99 % there "
-            f"means that at most {math.ceil(events / 100) - 1} of them were missed."
+            f"means that {f'at most {spared} of them were' if spared > 0 else 'none of them was'} missed."
         )
     bars = [
         (
@@ -187,14 +196,14 @@ def zones_part(this: Chapter) -> Part:
 
 def decision_part(this: Chapter) -> Part | None:
     """Net benefit of recalibrated probabilities on the main test set."""
-    if any(line is None for line in this.recalibrations.values()):
-        return None
     part = this.reading.splits[this.reading.main]
     curves = {
         run: decision_curve(part.truth, line.apply(part.scores[run]), part.patients, level=this.level)
         for run, line in this.recalibrations.items()
         if line
     }
+    if not curves:
+        return None
     text = (
         f"Net benefit of acting on the recalibrated probabilities, on {this.where}: true positives per ECG, less false "
         "positives weighed by the odds of the threshold probability. "

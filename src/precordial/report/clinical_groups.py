@@ -12,8 +12,8 @@ from precordial.evaluation.shortcut import fit_combined, shortcut
 from precordial.evaluation.subgroups import age_bands, subgroups
 from precordial.report.clinical_data import BOTH
 from precordial.report.clinical_figures import forest_figure
+from precordial.report.clinical_group_tables import table_drift, table_shifts, table_shortcut, table_subgroups
 from precordial.report.clinical_part import Chapter, Drawing, Part
-from precordial.report.clinical_tables import table_drift, table_shifts, table_shortcut, table_subgroups
 
 MOST_GROUPS = 8  # sites or devices with a line of their own; the rarer are left out of the subgroups
 
@@ -112,7 +112,7 @@ def shortcut_part(this: Chapter) -> Part | None:
         )
         for split, part in parts.items()
     }
-    main = found[list(found)[-1]]
+    main = found[this.reading.main if this.reading.main in found else next(iter(found))]
     text = (
         f"Age and sex alone tell much of who has {this.reading.outcome}, and a network can read both in an ECG. Here "
         f"{this.names[run]} stands beside a logistic regression on age and sex that was fitted on the training set. "

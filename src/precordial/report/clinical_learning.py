@@ -175,7 +175,8 @@ def table_laws(found: Learned, names: Mapping[str, str]) -> Table:
         tails = [(1 - curve.level) / 2, (1 + curve.level) / 2]
         ends = np.quantile(curve.drawn, tails, axis=0)
         a, b, c = (f"{value:.3g} ({low:.3g} to {high:.3g})" for value, low, high in zip(curve.law, *ends, strict=True))
-        cells = a, b.split()[0], c  # an interval of b alone says nothing: it goes with c
+        # An interval of b alone says nothing, for it goes with c; and neither does c where nothing rises.
+        cells = (a, b.split()[0], c) if curve.law[1] > 0 else (a, "0", "–")
         lines.append((names[kind], *cells, curve.why_not or "yes"))
     header = ("AUC = a − b · n^−c", "a", "b", "c", "Identified beyond the sizes tried")
     return Table(f"Fitted learning curves, {100 * found.level:g} % interval", header, tuple(lines))

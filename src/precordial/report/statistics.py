@@ -11,12 +11,13 @@ from typing import Any
 
 from precordial import __version__
 from precordial.errors import PrecordialError
-from precordial.evaluation import Estimate
+from precordial.evaluation import Estimate, Row
 from precordial.evaluation.csv_tables import csv_text
 from precordial.evaluation.description import Comparison, Statistic
 from precordial.evaluation.scores import ONE_SPLIT
 from precordial.files import write_atomic
 from precordial.report.table import Table, grouped
+from precordial.report.tables import MODELS, PRETRAINING, TESTS
 
 MEASURES = {
     "auc": "AUC",
@@ -95,6 +96,36 @@ def comparison_tables(found: Sequence[Comparison]) -> list[Table]:
             ]
         tables.append(Table(f"{a} − {b}, paired, {100 * here[0].difference.level:g} % intervals", header, tuple(lines)))
     return tables
+
+
+def table_differences(rows: Iterable[Row], outcome: str = "AMI") -> Table:
+    """All differences in AUC between pre-trained and not, with p-values, raw and corrected for all of a test set.
+
+    Args:
+        rows: results of one study; see `precordial.evaluation.with_holm`.
+        outcome: of which.
+    """
+    wanted = [row for row in rows if row.kind == "difference" and row.metric == "auc_difference"]
+    wanted = [row for row in wanted if row.target == outcome and row.split in TESTS]
+    lines: list[tuple[str, ...]] = []
+    for split in (split for split in TESTS if any(row.split == split for row in wanted)):
+        here = [row for row in wanted if row.split == split]
+        lines.append((f"{TESTS[split]}, {len(here)} comparisons", *("",) * 7))
+        lines += [
+            (
+                MODELS.get(row.model, row.model),
+                PRETRAINING.get(row.pretraining, row.pretraining),
+                "" if row.source_fraction is None else f"{row.source_fraction:g}",
+                "" if row.target_fraction is None else f"{row.target_fraction:g}",
+                str(row.seed),
+                str(row.estimate),
+                p_text(row.p),
+                p_text(row.p_adjusted),
+            )
+            for row in here
+        ]
+    header = ("Model", "Pre-training", "Source", "Target", "Seed", "Difference in AUC", "p", "p, Holm")
+    return Table(f"{outcome}: pre-trained − from scratch, paired", header, tuple(lines))
 
 
 def p_text(p: float | None) -> str:

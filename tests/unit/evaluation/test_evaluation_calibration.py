@@ -55,6 +55,11 @@ def test_recalibrated_on_its_own_set_the_line_is_perfect() -> None:
     assert found.observed_expected.value == pytest.approx(1, abs=1e-6)
 
 
+def test_a_score_that_ranks_the_wrong_way_is_not_turned_round() -> None:
+    truth, probability = sample()
+    assert recalibrate(truth, 1 - probability) is None
+
+
 def test_the_share_itself_has_no_use() -> None:
     truth, _ = sample()
     found = calibration(truth, np.full(len(truth), truth.mean()))

@@ -19,7 +19,6 @@ from precordial.evaluation.influence import (
     measured_mean,
     p_of_chi_square,
     p_of_difference,
-    p_of_z,
 )
 from precordial.evaluation.metrics import Floats
 
@@ -124,7 +123,6 @@ def test_at_a_bound_there_is_no_interval() -> None:
 
 
 def test_p_values() -> None:
-    assert p_of_z(-1.959964) == pytest.approx(0.05, abs=1e-6)
     assert p_of_chi_square(3.841459, 1) == pytest.approx(0.05, abs=1e-6)
     assert math.isnan(p_of_chi_square(1.0, 0))
     assert math.isnan(p_of_difference(Measured(0.0, np.zeros(5))))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clinical_study import HowToMeasure, Made, make_study
-from precordial.evaluation import Estimate
+from precordial.evaluation import Estimate, Predictions
 from precordial.evaluation.operating import OperatingPoint, operate
 from precordial.evaluation.proportions import proportion
 from precordial.evaluation.zones import Bounds, measure_zones
@@ -122,11 +122,39 @@ def test_without_a_validation_set_nothing_is_fixed_on_one(made: Made) -> None:
     assert all(row[1] != "recalibrated" for row in found["calibration"].tables["calibration"].rows)
 
 
-def test_what_cannot_be_fitted_says_so() -> None:
+def test_a_cross_validation_by_site(made: Made) -> None:
+    """Its test set is that of the sites, the fractions are those of one fold, and there is no combined set."""
+    at = np.where(np.arange(len(made.cohort)) % 2 == 0, 0, 1)
+    inside = made.cohort.split != "temporal_test"
+    sites = np.array(["Lund", "Malmö"])[at]
+    cohort = replace(
+        made.cohort,
+        site=sites,
+        split=np.where(inside, "fold", "temporal_test"),
+        fold=np.where(inside, at, -1),
+        settings={"split": {"scheme": "sites", "sites": ["Lund", "Malmö"]}, "seed": 0, "validation": "0.15"},
+    )
+    splits = {"validation": "site_test", "random_test": "site_test", "temporal_test": "temporal_test"}
+    table = made.table
+    names = [splits[split] for split in table.split.tolist()]
+    ids = table.run, table.ecg_id, table.patient_id, np.array(names), table.target
+    rows = [replace(r, split="site_test") for r in made.rows if r.split == "random_test" and r.kind != "baseline"]
+    study = Made(cohort, rows, Predictions(*ids, table.truth, table.score))
+    found = parts_of(study)
+    assert list(found) == ["clinical", "calibration", "thresholds", "zones", "subgroups", "learning"]
+    assert "the site test set" in found["subgroups"].text
+    assert {row[0] for row in found["calibration"].tables["calibration"].rows} >= {"Site", "Temporal"}
+
+
+def test_what_cannot_be_fitted_says_so(made: Made) -> None:
     """Few ECGs, one size, one class in a test set: no number is made up, and nothing breaks."""
     few = parts_of(make_study((60, 12, 14, 12), prevalence=-4.0))
     assert "learning" not in few
     assert "no threshold meets the criteria" in few["zones"].text
+    backwards = replace(made, table=replace_score(made.table))
+    found = parts_of(backwards)
+    assert "decision" not in found
+    assert found["calibration"].text.count("cannot be recalibrated") == 2
     rows = few["calibration"].tables["calibration"].rows
     assert rows
     one_size = parts_of(make_study((300, 100, 100, 100), fractions=(0.5, 1.0)))
@@ -139,6 +167,12 @@ def test_several_outcomes_have_their_own_parts() -> None:
     assert "zones-death" in found
     assert found["zones-death"].title == "Rule-out and rule-in: death"
     assert set(found["zones-death"].tables) == {"zones-death"}
+
+
+def replace_score(table: Predictions) -> Predictions:
+    """The same with every rank turned round."""
+    ids = table.run, table.ecg_id, table.patient_id, table.split, table.target
+    return Predictions(*ids, table.truth, 1 - table.score)
 
 
 def point(tp: int, fp: int, fn: int, tn: int) -> OperatingPoint:
