@@ -242,5 +242,26 @@ def test_with_a_smallest_count_nothing_small_is_told(made: Made, parts: dict[str
         assert all("(" not in cell for cell, _ in hidden)
     bins = found["calibration"].files["calibration-curve"].rows
     assert 0 < len(bins) <= len(parts["calibration"].files["calibration-curve"].rows)
+    sizes = {row[0] for row in found["learning"].tables["ecgs-needed"].rows}
+    assert sizes
+    assert "1 500" in found["learning"].text  # already round
     svg = "".join(section.body for section in clinical_sections(found.values()))
     assert "Events / ECGs" not in svg
+
+
+def test_a_set_with_few_events_is_not_read_where_small_counts_are_hidden(made: Made) -> None:
+    few = made.table.truth.copy()
+    temporal = np.flatnonzero((made.table.split == "temporal_test") & (few == 1))
+    ids = set(made.table.ecg_id[temporal].tolist())
+    kept = set(sorted(ids)[:3])
+    few[[k for k in temporal if made.table.ecg_id[k] not in kept]] = 0
+    table = made.table
+    columns = table.run, table.ecg_id, table.patient_id, table.split, table.target
+    changed = replace(made, table=Predictions(*columns, few, table.score))
+    hidden = read(changed.cohort, changed.rows, changed.source, "AMI", 5)
+    assert hidden is not None
+    assert list(hidden.splits) == ["validation", "random_test"]
+    shown = read(changed.cohort, changed.rows, changed.source, "AMI")
+    assert shown is not None
+    assert shown.splits["temporal_test"].truth.sum() == 3
+    assert "Sets with fewer than 5 ECGs" in parts_of(changed, 5)["clinical"].text
