@@ -55,10 +55,10 @@ def learned(this: Chapter, cohort: Cohort, rows: Sequence[Row], predictions: Sou
     of = [row for row in of if row.model == best.model and row.split == reading.main and not math.isnan(row.value)]
     of = [row for row in of if row.kind == WITHOUT or row.pretraining == best.pretraining]
     of, _ = at_largest(of, target=False)
-    scores = _scores(of, reading, predictions)
-    of = [row for row in of if not np.isnan(scores[row.run]).any()]  # all on the same ECGs
     if len({row.target_fraction for row in of}) < 2:
         return None
+    scores = _scores(of, reading, predictions)
+    of = [row for row in of if not np.isnan(scores[row.run]).any()]  # all on the same ECGs
     fold = next(iter(fold_names(cohort)), None)
     one = cohort if fold is None else named_fold(cohort, fold)
     sizes = _sizes(one, {row.target_fraction for row in of}, reading, rounded=bool(this.smallest))
