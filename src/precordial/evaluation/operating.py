@@ -48,7 +48,7 @@ class OperatingPoint:
         tp, fp, fn, tn: counts of ECGs.
         sensitivity, specificity, ppv, npv: shares with exact intervals; `positive` is the share of positive ECGs.
         by_patient: the same names with percentile intervals from resampled patients, where a patient has several
-            ECGs, of which an exact interval knows nothing, and none for a share of 0 or 1; empty where each has one ECG.
+            ECGs, of which an exact interval knows nothing, and none for a share of 0 or 1; empty where each has one.
     """
 
     threshold: float
