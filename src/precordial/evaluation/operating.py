@@ -48,7 +48,7 @@ class OperatingPoint:
         tp, fp, fn, tn: counts of ECGs.
         sensitivity, specificity, ppv, npv: shares with exact intervals; `positive` is the share of positive ECGs.
         by_patient: the same names with percentile intervals from resampled patients, where a patient has several
-            ECGs, of which an exact interval knows nothing; empty where each has one.
+            ECGs, of which an exact interval knows nothing, and none for a share of 0 or 1; empty where each has one.
     """
 
     threshold: float
@@ -169,6 +169,8 @@ def operate(
         )
         for name, values in zip(parts, drawn.T, strict=True):
             low, high = bootstrap_interval("percentile", exact[name].value, values, level, np.zeros(0))
+            if exact[name].value in (0, 1):  # no resample can have another share
+                low = high = math.nan
             by_patient[name] = replace(exact[name], low=low, high=high, patients=len(above))
     return OperatingPoint(threshold, tp, fp, fn, tn, **exact, by_patient=by_patient)
 

@@ -44,7 +44,7 @@ def clinical_parts(
     outcomes = cohort.outcomes
     parts: list[Part | None] = []
     for outcome, suffix in zip(outcomes[: 1 if len(outcomes) > MANY else None], suffixes(outcomes), strict=False):
-        reading = read(cohort, rows, predictions, outcome)
+        reading = read(cohort, rows, predictions, outcome, smallest)
         if reading is None:
             continue
         this = Chapter(reading, suffix, f": {outcome}" if len(outcomes) > 1 else "", evaluation, smallest)

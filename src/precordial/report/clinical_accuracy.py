@@ -13,7 +13,6 @@ from precordial.evaluation.operating import OperatingPoint, Threshold, operate, 
 from precordial.evaluation.zones import LUND, Zones, find_zones, measure_zones
 from precordial.report.clinical_data import Ecgs
 from precordial.report.clinical_figures import calibration_figure, decision_figure, zones_figure
-from precordial.report.clinical_hiding import is_small
 from precordial.report.clinical_part import NO_VALIDATION, Chapter, Drawing, Part
 from precordial.report.clinical_tables import (
     criteria_text,
@@ -42,9 +41,9 @@ def discrimination_part(this: Chapter, rows: Sequence[Row]) -> Part:
     text += ". Nothing was chosen on a test set." if this.reading.validation else "."
     prevalence = {}
     for split, part in this.reading.splits.items():
-        events, n = int(part.truth.sum()), len(part.truth)
-        hidden = is_small(events, this.smallest) or is_small(n - events, this.smallest)
-        prevalence[split] = "*" if hidden else f"{100 * events / n:.1f}"
+        prevalence[split] = f"{100 * part.truth.mean():.1f}"
+    if this.smallest:
+        text += f" Sets with fewer than {this.smallest} ECGs with {this.reading.outcome}, or without, are left out."
     table = table_discrimination(rows, this.names, this.reading.outcome, prevalence)
     return this.part("clinical", "Clinical reading", text, tables={f"discrimination{this.suffix}": table})
 

@@ -100,7 +100,7 @@ def choose_runs(rows: Sequence[Row], outcome: str) -> tuple[Row, ...]:
     return ()
 
 
-def read(cohort: Cohort, rows: Sequence[Row], predictions: Source, outcome: str) -> Reading | None:
+def read(cohort: Cohort, rows: Sequence[Row], predictions: Source, outcome: str, smallest: int = 0) -> Reading | None:
     """Gather one outcome's reading; None where no run has predictions on a test set.
 
     Args:
@@ -108,6 +108,7 @@ def read(cohort: Cohort, rows: Sequence[Row], predictions: Source, outcome: str)
         rows: the results table.
         predictions: see `Source`.
         outcome: of the cohort.
+        smallest: a set with fewer ECGs with the outcome, or without, is left out, for its numbers would tell them.
     """
     runs = choose_runs(rows, outcome)
     if not runs:
@@ -120,7 +121,8 @@ def read(cohort: Cohort, rows: Sequence[Row], predictions: Source, outcome: str)
     splits = {}
     for split in ("validation", *SINGLE):
         part = join(cohort, {run: table.select(split=split) for run, table in scored.items()}, runs[0].run)
-        if len(part.truth):
+        events = int(part.truth.sum())
+        if len(part.truth) and not any(0 < n < smallest for n in (events, len(part.truth) - events)):
             splits[split] = part
     if set(BOTH) <= set(splits):
         splits["combined_test"] = _together([splits[split] for split in BOTH])

@@ -13,7 +13,9 @@ from precordial.report.table import Table, grouped
 from precordial.report.tables import SETS
 
 
-def table_subgroups(factors: Sequence[Factor], smallest: int, level: float, *, threshold: str) -> Table:
+def table_subgroups(
+    factors: Sequence[Factor], smallest: int, level: float, *, threshold: str, hidden: frozenset[str] = frozenset()
+) -> Table:
     """AUC by group with the test of interaction, and sensitivity and specificity of one threshold.
 
     Args:
@@ -21,6 +23,7 @@ def table_subgroups(factors: Sequence[Factor], smallest: int, level: float, *, t
         smallest: count that may be told; with one, no numbers of ECGs and events are.
         level: of the intervals.
         threshold: what it was fixed for; empty for none.
+        hidden: counts of that threshold that must not be told of all ECGs, for the groups add up to them.
     """
     counts = not smallest
     sizes = ("ECGs", "Events") if counts else ()
@@ -31,7 +34,7 @@ def table_subgroups(factors: Sequence[Factor], smallest: int, level: float, *, t
         p = p_text(factor.p)
         lines.append((factor.name, *[""] * (len(header) - 1)))
         points = [group.point for group in factor.groups]
-        small = combined([small_cells(point, smallest) for point in points if point is not None])
+        small = combined([hidden, *(small_cells(point, smallest) for point in points if point is not None)])
         incomplete = bool(smallest) and any(point is None for point in points)
         for number, group in enumerate(factor.groups):
             told = (grouped(group.ecgs), grouped(group.events)) if counts else ()

@@ -7,12 +7,13 @@ import math
 import numpy as np
 
 from precordial.evaluation.drift import Sample, drift
-from precordial.evaluation.operating import usual_thresholds
+from precordial.evaluation.operating import operate, usual_thresholds
 from precordial.evaluation.shortcut import fit_combined, shortcut
 from precordial.evaluation.subgroups import age_bands, subgroups
 from precordial.report.clinical_data import BOTH
 from precordial.report.clinical_figures import forest_figure
 from precordial.report.clinical_group_tables import table_drift, table_shifts, table_shortcut, table_subgroups
+from precordial.report.clinical_hiding import combined, small_cells
 from precordial.report.clinical_part import Chapter, Drawing, Part
 
 MOST_GROUPS = 8  # sites or devices with a line of their own; the rarer are left out of the subgroups
@@ -57,7 +58,12 @@ def subgroups_part(this: Chapter) -> Part:
         f"AUC with {100 * this.level:g} % interval by group. Dashed: all ECGs. Grey: chance.",
     )
     named = threshold.name if threshold and not math.isnan(threshold.value) else ""
-    table = table_subgroups(found, this.smallest, this.level, threshold=named)
+    hidden: frozenset[str] = frozenset()
+    if threshold and named:  # what the table of thresholds hides of these ECGs
+        on = this.reading.tests.values() if this.reading.main == "combined_test" else (part,)
+        points = [operate(one.truth, one.scores[run], threshold.value, level=this.level) for one in on]
+        hidden = combined([small_cells(point, this.smallest) for point in points])
+    table = table_subgroups(found, this.smallest, this.level, threshold=named, hidden=hidden)
     return this.part("subgroups", "Subgroups", text, tables={f"subgroups{this.suffix}": table}, drawings=(drawing,))
 
 

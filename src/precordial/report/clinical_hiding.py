@@ -1,7 +1,8 @@
 """Shares as they may be shown: where a count behind one is small, a bound stands for it, or nothing.
 
 A share in a table tells a count, with its denominator exactly. So where a count from 1 to `smallest` − 1 would be told,
-the share is given as a bound that follows from `smallest` alone; others from which the count could be computed are left
+the share is given as a bound. It follows from `smallest` and from counts that are shown anyway: a bound with another
+denominator in it would tell this, and with it the small count. Shares from which the count could be computed are left
 out. What is shown of the random and temporal test adds up to the combined one, which therefore hides what they hide.
 """
 
@@ -16,14 +17,15 @@ from precordial.evaluation.operating import PROPORTIONS, OperatingPoint
 from precordial.evaluation.zones import Zones
 
 LEFT_OUT = "*"
+# The count that a share is of, and the other one of its denominator.
 CELLS = {
     "sensitivity": ("tp", "fn"),
     "specificity": ("tn", "fp"),
     "ppv": ("tp", "fp"),
     "npv": ("tn", "fn"),
-    "positive": ("tp", "fp", "fn", "tn"),
 }
-COARSE = 200  # from so many on, a whole percent stands for several counts
+OF_ONE_CLASS = ({"tp", "fn"}, {"tn", "fp"})
+ZONES = ("rule_out", "intermediate", "rule_in")
 
 
 def is_small(count: int, smallest: int) -> bool:
@@ -42,12 +44,20 @@ def scaled(number: Estimate, factor: float) -> Estimate:
     return replace(number, value=value, low=low, high=high)
 
 
-def bounded(share: Estimate, smallest: int) -> str:
-    """A share whose count, or that of the others, is small: what follows from that alone; else nothing."""
-    if share.n >= smallest and is_small(share.events or 0, smallest):
-        return f"≤ {100 * (smallest - 1) / share.n:.1f}"
-    if share.n >= smallest and is_small(share.n - (share.events or 0), smallest):
-        return f"≥ {100 * (1 - (smallest - 1) / share.n):.1f}"
+def bounded(count: int, other: int, smallest: int, total: int | None = None) -> str:
+    """The share `count` / (`count` + `other`), one of which is small, as a bound that tells neither.
+
+    Args:
+        count, other: the two counts.
+        smallest: that may be told.
+        total: of the two, if it is known anyway, as that of all cases; else the count that is not small is.
+    """
+    small = [is_small(one, smallest) for one in (count, other)]
+    most = smallest - 1
+    if small == [False, True]:
+        return f"≥ {100 * (1 - most / total if total else count / (count + most)):.1f}"
+    if small == [True, False]:
+        return f"≤ {100 * most / (total or other + most):.1f}"
     return LEFT_OUT
 
 
@@ -60,29 +70,30 @@ def point_cells(point: OperatingPoint, smallest: int, hidden: frozenset[str] | N
     """The shares of a threshold in per cent, as they may be shown.
 
     Args:
-        point: on one set.
+        point: on one set, whose numbers of cases and controls are known.
         smallest: count that may be told; 0 shows everything.
         hidden: counts that must not be told; those of this point by default.
     """
     hidden = small_cells(point, smallest) if hidden is None else hidden
-    cells = {}
-    for name in PROPORTIONS:
+    if not hidden:
+        return {name: percent(getattr(point, name)) for name in PROPORTIONS}
+    cells = {"positive": LEFT_OUT}
+    for name, pair in CELLS.items():
         share: Estimate = getattr(point, name)
-        if not hidden:
-            cells[name] = percent(share)
-        elif hidden & set(CELLS[name]) or name in ("ppv", "npv", "positive"):
-            cells[name] = bounded(share, smallest) if name != "positive" else LEFT_OUT
-        else:
-            cells[name] = percent(share)
+        count, other = (int(getattr(point, one)) for one in pair)
+        if name in ("sensitivity", "specificity"):
+            told = not hidden & set(pair)
+            cells[name] = percent(share) if told else bounded(count, other, smallest, total=share.n)
+        else:  # a bound has the count in it that is not small, which the share of its class must have told
+            larger = pair[0] if count >= other else pair[1]
+            told = not any(hidden & cells_of for cells_of in OF_ONE_CLASS if larger in cells_of)
+            cells[name] = bounded(count, other, smallest) if told else LEFT_OUT
     return cells
 
 
 def combined(parts: Sequence[frozenset[str]]) -> frozenset[str]:
     """What a sum hides: all that one of its parts does."""
     return frozenset().union(*parts)
-
-
-ZONES = ("rule_out", "intermediate", "rule_in")
 
 
 def small_zones(zones: Zones, smallest: int) -> frozenset[str]:
@@ -94,27 +105,38 @@ def small_zones(zones: Zones, smallest: int) -> frozenset[str]:
 def zone_cells(zones: Zones, smallest: int, hidden: frozenset[str] | None = None) -> dict[str, str]:
     """Shares and criteria of the zones in per cent, as they may be shown; arguments as for `point_cells`."""
     hidden = small_zones(zones, smallest) if hidden is None else hidden
-    cells = {}
-    for name in ZONES:
-        share: Estimate = getattr(zones, name)
-        cells[name] = percent(share) if not hidden else _coarse(share)
-    for name, zone in (
-        ("sensitivity", "rule_out"),
-        ("npv", "rule_out"),
-        ("specificity", "rule_in"),
-        ("ppv", "rule_in"),
-    ):
-        share = getattr(zones, name)
-        if math.isnan(share.value):
-            cells[name] = "–"
-        elif zone in hidden:
-            cells[name] = bounded(share, smallest)
-        elif "intermediate" in hidden and zone == "rule_in":  # its counts would follow from those of both zones
-            cells[name] = LEFT_OUT
-        else:
-            cells[name] = percent(share)
+    names = (*ZONES, "sensitivity", "npv", "specificity", "ppv")
+    cells = {name: _criterion(getattr(zones, name)) for name in names}
+    if not hidden:
+        return cells
+    (fn, *_), (tn, *_) = zones.cases, zones.controls
+    tp, fp = zones.cases[2], zones.controls[2]
+    cells["intermediate"] = LEFT_OUT
+    if "rule_out" in hidden:
+        cells["rule_out"] = _zone_bound((fn, tn), sum(zones.cases) + sum(zones.controls), smallest)
+        if not math.isnan(zones.sensitivity.value):
+            cells["sensitivity"] = bounded(sum(zones.cases) - fn, fn, smallest, total=sum(zones.cases))
+            cells["npv"] = bounded(tn, fn, smallest)
+    if hidden & {"rule_in", "intermediate"}:  # what the other zones have leaves the intermediate one
+        alone = "intermediate" not in hidden
+        cells["rule_in"] = (
+            _zone_bound((tp, fp), sum(zones.cases) + sum(zones.controls), smallest) if alone else LEFT_OUT
+        )
+        if not math.isnan(zones.specificity.value):
+            controls = sum(zones.controls)
+            cells["specificity"] = bounded(controls - fp, fp, smallest, total=controls) if alone else LEFT_OUT
+            cells["ppv"] = bounded(tp, fp, smallest) if alone else LEFT_OUT
     return cells
 
 
-def _coarse(share: Estimate) -> str:
-    return f"{100 * share.value:.0f}" if share.n >= COARSE else LEFT_OUT
+def _criterion(share: Estimate) -> str:
+    return "–" if math.isnan(share.value) else percent(share)
+
+
+def _zone_bound(counts: tuple[int, int], n: int, smallest: int) -> str:
+    """At most this share is in a zone, from the count of it that is not small."""
+    small = [is_small(count, smallest) for count in counts]
+    if not any(small):
+        return LEFT_OUT
+    most = sum(smallest - 1 if hide else count for hide, count in zip(small, counts, strict=True))
+    return f"≤ {100 * most / n:.1f}"

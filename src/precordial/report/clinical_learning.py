@@ -40,24 +40,16 @@ class Learned:
     level: float
 
 
-def learned(
-    reading: Reading,
-    cohort: Cohort,
-    rows: Sequence[Row],
-    predictions: Source,
-    *,
-    replicates: int,
-    level: float,
-    seed: int,
-) -> Learned | None:
+def learned(this: Chapter, cohort: Cohort, rows: Sequence[Row], predictions: Source) -> Learned | None:
     """Fit the curves of the model that is read; None where the study has one target fraction only.
 
     All seeds take part. The covariance of the AUCs is that of one test set, seen by all.
 
     Args:
-        reading, cohort, rows, predictions: see `precordial.report.clinical_data.read`.
-        replicates, level, seed: of the bootstrap.
+        this: the outcome's chapter.
+        cohort, rows, predictions: see `precordial.report.clinical_data.read`.
     """
+    reading = this.reading
     best = reading.runs[0]
     of = [row for row in rows if row.target == reading.outcome and row.metric == "auc" and row.kind in TRAINED]
     of = [row for row in of if row.model == best.model and row.split == reading.main and not math.isnan(row.value)]
@@ -65,17 +57,18 @@ def learned(
     of, _ = at_largest(of, target=False)
     if len({row.target_fraction for row in of}) < 2:
         return None
+    scores = _scores(of, reading, predictions)
+    of = [row for row in of if not np.isnan(scores[row.run]).any()]  # all on the same ECGs
     fold = next(iter(fold_names(cohort)), None)
-    sizes = _sizes(cohort if fold is None else named_fold(cohort, fold), {row.target_fraction for row in of}, reading)
+    one = cohort if fold is None else named_fold(cohort, fold)
+    sizes = _sizes(one, {row.target_fraction for row in of}, reading, rounded=bool(this.smallest))
     series: dict[str, list[Row]] = {
         kind: sorted((row for row in of if row.kind == kind), key=lambda row: (row.target_fraction or 1, row.seed))
         for kind in (WITHOUT, WITH)
         if any(row.kind == kind for row in of)
     }
-    ordered = [row for part in series.values() for row in part]
-    scores = _scores(ordered, reading, predictions)
     part = reading.splits[reading.main]
-    measured = [measured_auc(part.truth, score) for score in scores]
+    measured = [measured_auc(part.truth, scores[row.run]) for those in series.values() for row in those]
     points: dict[str, tuple[Floats, Floats]] = {}
     start = 0
     for kind, those in series.items():
@@ -83,18 +76,18 @@ def learned(
         points[kind] = np.array([sizes[row.target_fraction] for row in those], np.float64), values
         start += len(those)
     among = covariance(measured, part.patients)
-    curves = learning_curves(points, among, replicates=replicates, level=level, seed=seed)
+    how = this.evaluation
+    curves = learning_curves(points, among, replicates=how.replicates, level=how.level, seed=how.seed)
     scratch, tuned = curves.get(WITHOUT), curves.get(WITH)
     saved = (
         ecgs_saved(scratch, tuned) if isinstance(scratch, LearningCurve) and isinstance(tuned, LearningCurve) else None
     )
-    return Learned(curves, saved, reading.main, level)
+    return Learned(curves, saved, reading.main, how.level)
 
 
 def learning_part(this: Chapter, cohort: Cohort, rows: Sequence[Row], predictions: Source) -> Part | None:
     """The learning curves."""
-    options = {"replicates": this.evaluation.replicates, "seed": this.evaluation.seed}
-    found = learned(this.reading, cohort, rows, predictions, level=this.level, **options)
+    found = learned(this, cohort, rows, predictions)
     title = "How many ECGs are needed?"
     if found is None:
         return None
@@ -125,24 +118,27 @@ def learning_part(this: Chapter, cohort: Cohort, rows: Sequence[Row], prediction
     return this.part("learning", title, text, tables=tables, drawings=drawings)
 
 
-def _scores(rows: Sequence[Row], reading: Reading, predictions: Source) -> list[Floats]:
-    """The scores of each run, in the order of the reading's main test set."""
+def _scores(rows: Sequence[Row], reading: Reading, predictions: Source) -> dict[str, Floats]:
+    """The scores of each run, in the order of the reading's main test set; NaN for an ECG that a run has not scored."""
     splits = BOTH if reading.main == "combined_test" else (reading.main,)
     table = predictions(list(dict.fromkeys(row.run for row in rows)), reading.outcome)
     table = table.rows(np.isin(table.split, splits) & ~np.isnan(table.truth))
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float]] = {row.run: {} for row in rows}
     for run, ecg, score in zip(table.run.tolist(), table.ecg_id.tolist(), table.score.tolist(), strict=True):
-        found.setdefault(run, {})[ecg] = score
+        found[run][ecg] = score
     order = reading.splits[reading.main].ecg_id.tolist()
-    return [np.array([found.get(row.run, {}).get(ecg, math.nan) for ecg in order]) for row in rows]
+    return {run: np.array([of.get(ecg, math.nan) for ecg in order], np.float64) for run, of in found.items()}
 
 
-def _sizes(cohort: Cohort, fractions: set[float | None], reading: Reading) -> dict[float | None, int]:
-    """ECGs of the target that a training at each fraction learns the outcome from."""
-    found: dict[float | None, int] = {}
+def _sizes(
+    cohort: Cohort, fractions: set[float | None], reading: Reading, *, rounded: bool
+) -> dict[float | None, float]:
+    """ECGs of the target that a training at each fraction learns the outcome from; to two digits where rounded."""
+    found: dict[float | None, float] = {}
     for fraction in fractions:
         part = cohort.select(role="target", split="train", fraction=str(fraction or 1))
-        found[fraction] = int((~np.isnan(part.labels[reading.outcome])).sum())
+        n = int((~np.isnan(part.labels[reading.outcome])).sum())
+        found[fraction] = float(f"{n:.1e}") if rounded else n
     return found
 
 

@@ -17,7 +17,8 @@ from precordial.report.table import Table
 from precordial.report.tables import SETS
 
 NO_VALIDATION = (
-    "In a cross-validation each fold has a validation set of its own, so nothing could be fixed on one for all folds."
+    "There is no validation set to fix anything on: in a cross-validation each fold has its own, and one with too few "
+    "ECGs is left out."
 )
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precordial.evaluation.calibration import Recalibration, calibration, logit, recalibrate, sigmoid, spline_basis
@@ -79,6 +79,7 @@ def test_one_class_leaves_the_line_undefined(truth: Floats) -> None:
     assert recalibrate(truth, probability) is None
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=60), st.integers(0, 6))
 def test_bins_hold_every_ecg_once_and_none_a_small_count(rows: list[tuple[bool, float]], smallest: int) -> None:
     truth, probability = (np.array(column, float) for column in zip(*rows, strict=True))
@@ -91,6 +92,7 @@ def test_bins_hold_every_ecg_once_and_none_a_small_count(rows: list[tuple[bool, 
         assert min(one.observed.events or 0, one.observed.n - (one.observed.events or 0)) >= smallest
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(-20, 20))
 def test_logit_and_sigmoid_undo_each_other(x: float) -> None:
     assert logit(sigmoid([x]))[0] == pytest.approx(x, abs=1e-5)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precordial.evaluation import auc, bootstrap
@@ -48,12 +48,14 @@ def test_without_patients_it_is_delongs_covariance() -> None:
     assert found == pytest.approx(delong(truth, [score, other]), rel=1e-9)
 
 
+@settings(deadline=None, max_examples=60)
 @given(SCORES)
 def test_the_value_is_the_auc(rows: list[tuple[bool, int]]) -> None:
     truth, score = (np.array(column, float) for column in zip(*rows, strict=True))
     assert measured_auc(truth, score).value == pytest.approx(auc(truth, score), nan_ok=True)
 
 
+@settings(deadline=None, max_examples=60)
 @given(SCORES)
 def test_one_stratum_for_all_changes_nothing_and_strata_are_averaged_by_cases(rows: list[tuple[bool, int]]) -> None:
     truth, score = (np.array(column, float) for column in zip(*rows, strict=True))
@@ -97,12 +99,14 @@ def test_errors_are_those_of_the_bootstrap(stratified: bool) -> None:
     assert found == pytest.approx(wanted, rel=0.12)  # the error of an error from 300 draws is 4 %
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=30))
 def test_the_error_of_a_mean_is_the_usual_one(values: list[float]) -> None:
     error = math.sqrt(covariance([measured_mean(values)])[0, 0])
     assert error == pytest.approx(np.std(values, ddof=1) / math.sqrt(len(values)), abs=1e-12)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0.01, 0.99), st.floats(0, 2), st.sampled_from(["plain", "logit", "log"]))
 def test_intervals_hold_their_value_and_their_bounds(value: float, error: float, scale: str) -> None:
     low, high = interval(value, error, 0.95, scale)  # type: ignore[arg-type]

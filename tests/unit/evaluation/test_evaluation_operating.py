@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precordial.evaluation.decision import decision_curve, useful_range
@@ -29,6 +29,7 @@ def sample(n: int = 2000, shift: float = 2.0, seed: int = 0) -> tuple[Floats, Fl
     return truth, 1 / (1 + np.exp(-(rng.normal(size=n) + shift * truth - 3)))
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS, st.sampled_from(["sensitivity", "specificity"]), st.sampled_from([0.5, 0.9, 0.99]))
 def test_the_threshold_reaches_its_target_and_the_next_does_not(
     rows: list[tuple[bool, int]], rule: str, target: float
@@ -43,6 +44,7 @@ def test_the_threshold_reaches_its_target_and_the_next_does_not(
         assert found == (max(good) if rule == "sensitivity" else min(good))
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS)
 def test_youden_has_the_largest_sum(rows: list[tuple[bool, int]]) -> None:
     truth, score = columns(rows)
@@ -53,6 +55,7 @@ def test_youden_has_the_largest_sum(rows: list[tuple[bool, int]]) -> None:
         assert sums[found] == pytest.approx(max(sums.values()))
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS, st.integers(0, 8))
 def test_the_four_counts_are_all_ecgs(rows: list[tuple[bool, int]], threshold: int) -> None:
     truth, score = columns(rows)
@@ -96,6 +99,7 @@ def test_exact_intervals_cover_at_least_as_often_as_they_say() -> None:
         proportion(3, 2)
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS)
 def test_zones_meet_their_criteria_where_they_were_found_and_part_all_ecgs(rows: list[tuple[bool, int]]) -> None:
     truth, score = columns(rows)
@@ -112,6 +116,7 @@ def test_zones_meet_their_criteria_where_they_were_found_and_part_all_ecgs(rows:
         assert bounds.low <= bounds.high
 
 
+@settings(deadline=None, max_examples=60)
 @given(ROWS)
 def test_no_larger_zone_meets_the_criteria(rows: list[tuple[bool, int]]) -> None:
     truth, score = columns(rows)

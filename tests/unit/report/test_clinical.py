@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clinical_study import HowToMeasure, Made, make_study
-from precordial.evaluation import Estimate, Predictions
+from precordial.evaluation import Predictions
 from precordial.evaluation.operating import OperatingPoint, operate
-from precordial.evaluation.proportions import proportion
 from precordial.evaluation.zones import Bounds, measure_zones
 from precordial.report.clinical import clinical_parts, clinical_sections, clinical_tables
 from precordial.report.clinical_data import choose_runs, read
@@ -183,17 +184,43 @@ def point(tp: int, fp: int, fn: int, tn: int) -> OperatingPoint:
 def test_a_small_count_is_a_bound_and_what_would_tell_it_is_left_out() -> None:
     cells = point_cells(point(97, 400, 3, 500), 5)
     assert cells["sensitivity"] == "≥ 96.0"  # fewer than 5 of 100
-    assert cells["npv"] == "≥ 99.2"
+    assert cells["npv"] == "≥ 99.2"  # 500 of 504
     assert (cells["ppv"], cells["positive"]) == ("*", "*")
     assert cells["specificity"].startswith("55.6 (")
-    assert cells == point_cells(point(99, 400, 1, 502), 5) | {"specificity": cells["specificity"], "npv": cells["npv"]}
     shown = point_cells(point(90, 400, 10, 500), 5)
     assert "*" not in shown.values()
     assert point_cells(point(97, 400, 3, 500), 0)["sensitivity"].startswith("97.0 (")
     none_missed = point_cells(point(100, 400, 0, 500), 5)
     assert none_missed["sensitivity"].startswith("100.0 (")
-    assert bounded(proportion(2, 3), 5) == "*"  # the whole is small
-    assert bounded(Estimate(0.5, 0, 1, n=20, events=10), 5) == "*"
+    assert set(point_cells(point(2, 3, 1, 2), 5).values()) == {"*"}
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_bounds_hold_and_do_not_depend_on_the_small_count(total: bool) -> None:
+    for smallest in (3, 5, 10):
+        for small in range(1, smallest):
+            whole = 400 if total else None
+            large = 400 - small if total else 400
+            assert bounded(large, small, smallest, whole) == bounded(large + small - 1, 1, smallest, whole) or not total
+            assert float(bounded(large, small, smallest, whole)[2:]) <= 100 * large / (large + small) + 0.05
+            assert float(bounded(small, large, smallest, whole)[2:]) >= 100 * small / (large + small) - 0.05
+    assert bounded(2, 2, 5) == "*"
+    assert bounded(20, 20, 5) == "*"
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(5, 60), st.integers(5, 60), st.integers(5, 60))
+def test_no_line_tells_which_small_count_it_is(others: int, fp: int, tn: int) -> None:
+    """With as many cases and controls, what is shown is the same whether 1, 2, 3 or 4 cases were missed."""
+    lines = [point_cells(point(others + 4 - fn, fp, fn, tn), 5) for fn in (1, 2, 3, 4)]
+    assert all(line == lines[0] for line in lines)
+    zones = []
+    for fn in (1, 2, 3, 4):
+        counts = [fn, tn, others + 9 - fn, fp, 20, 10]
+        truth, score = np.repeat([1.0, 0] * 3, counts), np.repeat([0.0, 0, 1, 1, 2, 2], counts)
+        found = measure_zones(truth, score, Bounds(0.5, 1.5))
+        zones.append((zone_cells(found, 5), held_text(found, small_zones(found, 5))))
+    assert all(zone == zones[0] for zone in zones)
 
 
 def test_the_sum_hides_what_its_parts_hide() -> None:
@@ -214,11 +241,13 @@ def test_zones_with_small_counts() -> None:
     assert hidden == {"rule_out"}
     cells = zone_cells(zones, 5, hidden)
     assert cells["sensitivity"] == "≥ 96.0"
-    assert cells["rule_out"] == "49"
+    assert (cells["rule_out"], cells["intermediate"]) == ("≤ 49.0", "*")  # at most 304 of 620
+    assert cells["npv"] == "≥ 98.7"
     assert cells["ppv"].startswith("74.4 (")
     assert held_text(zones, hidden) == "rule-out *, rule-in yes"
     assert held_text(zones) == "rule-out no, rule-in yes"
     assert zone_cells(zones, 0)["npv"].startswith("99.3 (")
+    assert zone_cells(zones, 5, frozenset({"rule_in"}))["ppv"] == "*"
 
 
 def test_with_a_smallest_count_nothing_small_is_told(made: Made, parts: dict[str, Part]) -> None:
@@ -242,5 +271,26 @@ def test_with_a_smallest_count_nothing_small_is_told(made: Made, parts: dict[str
         assert all("(" not in cell for cell, _ in hidden)
     bins = found["calibration"].files["calibration-curve"].rows
     assert 0 < len(bins) <= len(parts["calibration"].files["calibration-curve"].rows)
+    sizes = {row[0] for row in found["learning"].tables["ecgs-needed"].rows}
+    assert sizes
+    assert "1 500" in found["learning"].text  # already round
     svg = "".join(section.body for section in clinical_sections(found.values()))
     assert "Events / ECGs" not in svg
+
+
+def test_a_set_with_few_events_is_not_read_where_small_counts_are_hidden(made: Made) -> None:
+    few = made.table.truth.copy()
+    temporal = np.flatnonzero((made.table.split == "temporal_test") & (few == 1))
+    ids = set(made.table.ecg_id[temporal].tolist())
+    kept = set(sorted(ids)[:3])
+    few[[k for k in temporal if made.table.ecg_id[k] not in kept]] = 0
+    table = made.table
+    columns = table.run, table.ecg_id, table.patient_id, table.split, table.target
+    changed = replace(made, table=Predictions(*columns, few, table.score))
+    hidden = read(changed.cohort, changed.rows, changed.source, "AMI", 5)
+    assert hidden is not None
+    assert list(hidden.splits) == ["validation", "random_test"]
+    shown = read(changed.cohort, changed.rows, changed.source, "AMI")
+    assert shown is not None
+    assert shown.splits["temporal_test"].truth.sum() == 3
+    assert "Sets with fewer than 5 ECGs" in parts_of(changed, 5)["clinical"].text
