@@ -1,13 +1,15 @@
-"""How fast is the bootstrap? 1000 resamples of the paper's combined test set, beside plain loops in the same run.
+"""How fast are the intervals? 1000 resamples of the paper's combined test set, beside plain loops in the same run.
 
     python benchmarks/bootstrap.py [RESAMPLES]
 
-The plain loop puts the rows of each resample together and ranks them anew; where scikit-learn is installed, a
-loop over its `roc_auc_score` is timed too. All work on the same resamples, and the results are compared.
+The plain loops put the rows of each resample together, and rank them anew or call scikit-learn. All work on the same
+resamples, and the results are compared. Each of ours is the shortest of five; the loops do 50 resamples each time
+between them and are scaled up, so that both meet the same load of the machine.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,11 +18,12 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from precordial.evaluation import METRICS, Estimate, bootstrap_auc
-from precordial.evaluation.resampling import resampled
+from precordial.evaluation import bootstrap_difference, delong_auc, delong_test, resample_metric
 
 Floats = NDArray[np.float64]
+Loop = Callable[[Floats, Floats], float]
 ECGS, PATIENTS, PREVALENCE = 12_743, 11_235, 0.058  # both test sets of the paper together
+TIMES, FEW = 5, 50
 
 
 def main(replicates: int = 1000) -> None:
@@ -29,48 +32,71 @@ def main(replicates: int = 1000) -> None:
     patients = np.sort(np.concatenate([np.arange(PATIENTS), rng.integers(0, PATIENTS, ECGS - PATIENTS)]))
     truth = (rng.random(ECGS) < PREVALENCE).astype(float)
     score = rng.normal(size=ECGS) + 1.4 * truth
+    other = score + 0.5 * rng.normal(size=ECGS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{replicates} resamples of {ECGS:,} ECGs of {PATIENTS:,} patients, one thread of {cores} cores")
 
-    seconds, found = best(lambda: bootstrap_auc(truth, score, patients, replicates=replicates))
-    print(f"{replicates} resamples of {ECGS:,} ECGs of {PATIENTS:,} patients: AUC {found}")
-    print(f"precordial           {seconds:7.3f} s")
+    for metric in ("auc", "average_precision"):
+        for drawn, groups in (("ECGs", None), ("patients", patients)):
+            rows_of = np.split(np.arange(ECGS), np.searchsorted(patients, np.arange(1, PATIENTS)))
+            units = [np.array([i]) for i in range(ECGS)] if groups is None else rows_of
+            loops, ours, apart = oracles(metric), [], 0.0
+            theirs: dict[str, list[float]] = {name: [] for name in loops}
+            for _ in range(TIMES):
+                start = time.perf_counter()
+                found = resample_metric(metric, truth, [score], groups, replicates=replicates)
+                ours.append(time.perf_counter() - start)
+                for name, call in loops.items():
+                    start = time.perf_counter()
+                    values = loop(call, truth, score, units)
+                    theirs[name].append((time.perf_counter() - start) * replicates / FEW)
+                    apart = max(apart, float(np.abs(values - found.values[:FEW]).max()))
+            print(f"{metric} of {drawn}: precordial {min(ours):.3f} s")
+            for name, took in theirs.items():
+                ratio = min(took) / min(ours)
+                print(f"    {name:20} {min(took):7.3f} s, {ratio:5.1f} times as long; at most {apart:.0e} apart")
 
-    values = resampled(METRICS["auc"](truth, score), patients, replicates, seed=0)
-    rows_of = np.split(np.arange(ECGS), np.searchsorted(patients, np.arange(1, PATIENTS)))
-    few = min(replicates, 50)  # the loops are slow: time some and scale up
-
-    def loop(auc: Callable[[Floats, Floats], float]) -> Floats:
-        draw = np.random.default_rng(0)
-        out = []
-        for _ in range(few):
-            rows = np.concatenate([rows_of[i] for i in draw.integers(PATIENTS, size=PATIENTS)])
-            out.append(auc(truth[rows], score[rows]))
-        return np.array(out)
-
-    for name, auc in oracles().items():
-        start = time.perf_counter()
-        theirs = loop(auc)
-        took = (time.perf_counter() - start) * replicates / few
-        apart = np.abs(theirs - values[:few]).max()
-        print(f"{name:20} {took:7.3f} s   {took / seconds:5.1f} times as long, equal to {apart:.0e}")
+    more: dict[str, Callable[[], object]] = {
+        "stratified": lambda: resample_metric("auc", truth, [score], patients, replicates=replicates, stratify=True),
+        "difference": lambda: bootstrap_difference("auc", truth, score, other, patients, replicates=replicates),
+        "DeLong": lambda: delong_auc(truth, score, patients),
+        "DeLong, paired test": lambda: delong_test(truth, score, other, patients),
+    }
+    for name, make in more.items():
+        print(f"auc of patients, {name}: {best(make):.4f} s")
 
 
-def best(call: Callable[[], Estimate], times: int = 3) -> tuple[float, Estimate]:
-    """The shortest of some calls in seconds, and what it returned."""
+def loop(auc: Loop, truth: Floats, score: Floats, units: list[NDArray[np.intp]]) -> Floats:
+    """The textbook's bootstrap: draw units, put their rows together, measure."""
+    draw = np.random.default_rng(0)
+    out = []
+    for _ in range(FEW):
+        drawn = draw.integers(len(units), size=len(units))
+        rows = drawn if len(units) == len(truth) else np.concatenate([units[i] for i in drawn])
+        out.append(auc(truth[rows], score[rows]))
+    return np.array(out)
+
+
+def best(call: Callable[[], object]) -> float:
+    """The shortest of some calls in seconds."""
     took = []
-    for _ in range(times):
+    for _ in range(TIMES):
         start = time.perf_counter()
-        result = call()
+        call()
         took.append(time.perf_counter() - start)
-    return min(took), result
+    return min(took)
 
 
-def oracles() -> dict[str, Callable[[Floats, Floats], float]]:
-    """The AUCs to loop over."""
-    found: dict[str, Callable[[Floats, Floats], float]] = {"loop, ranks anew": auc_by_ranks}
+def oracles(metric: str) -> dict[str, Loop]:
+    """The functions to loop over."""
+    found: dict[str, Loop] = {"loop, ranks anew": auc_by_ranks} if metric == "auc" else {}
     if find_spec("sklearn"):
-        from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped,unused-ignore]
+        from sklearn import metrics  # type: ignore[import-untyped,unused-ignore]
 
-        found["loop, scikit-learn"] = roc_auc_score
+        found["loop, scikit-learn"] = {
+            "auc": metrics.roc_auc_score,
+            "average_precision": metrics.average_precision_score,
+        }[metric]
     return found
 
 

@@ -1,4 +1,5 @@
-"""Write the tables of the documentation that follow from the code, between their marks in the Markdown files.
+"""Write the tables of the documentation that follow from the code, between their marks in the Markdown files; and
+``models/table.json``, the sizes of the models for who has no torch.
 
     python docs/make_tables.py
 
@@ -8,6 +9,7 @@ a page is behind the code, so that a new setting, reason or model cannot be forg
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
@@ -29,7 +31,7 @@ from precordial.cohort.schemes import ColumnSplit, FoldSplit, PaperSplit, SiteSp
 from precordial.cohort.settings import LabelColumns, LabelsSettings, RegistersSettings
 from precordial.ecg import LIMB, TWELVE
 from precordial.errors import REASONS
-from precordial.models import MODELS, VARIANTS, Cropping, model_table
+from precordial.models import MODELS, RATES, VARIANTS, Cropping, model_table
 from precordial.registers.settings import (
     Adjudicated,
     AdjudicatedColumns,
@@ -63,6 +65,7 @@ from precordial.twin.persons import PARAMETERS
 from precordial.twin.shaped import Shape
 
 DOCS = Path(__file__).parent
+MODEL_SIZES = DOCS.parent / "src" / "precordial" / "models" / "table.json"
 _BLOCK = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 _SHARES = {
@@ -510,8 +513,15 @@ def with_tables(text: str) -> str:
     return _BLOCK.sub(lambda block: f"{block[1]}\n{TABLES[block[2]]()}\n{block[4]}", text)
 
 
+def model_sizes() -> str:
+    """The contents of ``models/table.json``, by the archive's rate; see `precordial.report.table_one.model_rows`."""
+    names = (*MODELS, *VARIANTS)
+    return json.dumps({str(rate): model_table(rate, names) for rate in RATES}, indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
     """Write every page anew that is behind."""
+    MODEL_SIZES.write_text(model_sizes(), encoding="utf-8")
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         new = with_tables(text)

@@ -50,7 +50,14 @@ def test_it_says_what_it_does_what_came_out_and_what_to_do_next(demo: tuple[Path
         assert words in called.stdout
     assert called.stdout.rstrip().endswith(f"report: {out / 'study' / 'report' / 'report.html'}")
     page = (out / "study" / "report" / "report.html").read_text(encoding="utf-8")
-    for words in ("Flow chart", "ROC curves", "Training curves", "Example", "Bayes limit"):
+    for words in (
+        "Flow chart",
+        "ROC curves",
+        "Rule-out and rule-in",
+        "More than age and sex?",
+        "Training curves",
+        "Example",
+    ):
         assert words in page
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import CommandLine
 from precordial.archive import Archive
 from precordial.twin import Hospital, make_hospital
 
@@ -278,8 +279,10 @@ def test_the_results_are_complete_and_count_what_they_are_of(chain: Chain, cohor
     target_splits = ("validation", "random_test", "temporal_test", "combined_test")
     wanted = {("pretrain", "validation", *metric) for metric in (("age", "mae"), ("age", "r2"))}
     wanted |= {("pretrain", "validation", "sex", metric) for metric in ("auc", "accuracy")}
-    wanted |= {(kind, split, "AMI", "auc") for kind in ("scratch", "finetune", "baseline") for split in target_splits}
-    wanted |= {("difference", split, "AMI", "auc_difference") for split in target_splits}
+    for metric in ("auc", "average_precision"):
+        kinds = ("scratch", "finetune", "baseline")
+        wanted |= {(kind, split, "AMI", metric) for kind in kinds for split in target_splits}
+        wanted |= {("difference", split, "AMI", f"{metric}_difference") for split in target_splits}
     keys = [(row["kind"], row["split"], row["target"], row["metric"]) for row in results]
     assert len(keys) == len(set(keys))
     assert set(keys) == wanted
@@ -295,6 +298,9 @@ def test_the_results_are_complete_and_count_what_they_are_of(chain: Chain, cohor
         assert low <= high
         assert math.isfinite(value)
         assert row["level"] == "0.95"
+        if row["kind"] == "difference":  # pre-trained against not, one of each metric and split: nothing to correct
+            assert 0 < float(row["p"]) <= 1
+            assert row["p_adjusted"] == row["p"]
     values = {key: float(row["value"]) for key, row in zip(keys, results, strict=True)}
     for split in target_splits:
         difference = values["finetune", split, "AMI", "auc"] - values["scratch", split, "AMI", "auc"]
@@ -304,7 +310,7 @@ def test_the_results_are_complete_and_count_what_they_are_of(chain: Chain, cohor
 def test_the_aucs_are_those_of_the_predictions_counted_pair_by_pair(chain: Chain) -> None:
     checked = 0
     for row in table(chain.work / "results.csv"):
-        if row["kind"] not in ("scratch", "finetune") or row["split"] == "combined_test":
+        if row["kind"] not in ("scratch", "finetune") or row["split"] == "combined_test" or row["metric"] != "auc":
             continue
         predictions = table(chain.work / "runs" / row["run"] / "predictions.csv")
         here = [(float(one["truth"]), float(one["score"])) for one in predictions if one["split"] == row["split"]]
@@ -314,6 +320,16 @@ def test_the_aucs_are_those_of_the_predictions_counted_pair_by_pair(chain: Chain
         assert float(row["value"]) == pytest.approx(won / (len(ill) * len(well)))
         checked += 1
     assert checked == 6
+
+
+def test_compare_prints_the_differences_of_the_results(chain: Chain, command: CommandLine) -> None:
+    results = [row for row in table(chain.work / "results.csv") if row["split"] == "random_test"]
+    run = {row["kind"]: row["run"] for row in results}
+    said = command.done("compare", run["finetune"], run["scratch"][:6], "--study", chain.folder / "study.toml")
+    (row,) = (row for row in results if row["metric"] == "auc_difference")
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    between = " to " if low < 0 else "–"
+    assert f"{value:.3f} ({low:.3f}{between}{high:.3f})".replace("-", "−") in said.split("AMI on random_test")[1]
 
 
 # 0.846 (0.826–0.868), −0.012 (−0.051 to 0.030). Of few ECGs a basic interval also passes the AUC's own bounds.
@@ -344,7 +360,7 @@ def test_the_printed_numbers_are_those_of_the_results(chain: Chain) -> None:
     cells = {row["Test set"]: (row["No pre-training"], row["Age & Sex"]) for row in third[:3]}
     words = {"random_test": "Random", "temporal_test": "Temporal", "combined_test": "Combined"}
     for row in table(chain.work / "results.csv"):
-        if row["kind"] in ("scratch", "finetune") and row["split"] in words:
+        if row["kind"] in ("scratch", "finetune") and row["split"] in words and row["metric"] == "auc":
             value, low, high = (float(row[name]) for name in ("value", "low", "high"))
             shown = cells[words[row["split"]]][row["kind"] == "finetune"]
             between = " to " if low < 0 else "–"  # a dash would read as a sign

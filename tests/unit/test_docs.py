@@ -45,6 +45,10 @@ def test_the_tables_are_those_of_the_code(tables: ModuleType) -> None:
     assert used == set(tables.TABLES)
 
 
+def test_the_sizes_of_the_models_are_those_of_the_models(tables: ModuleType) -> None:
+    assert tables.MODEL_SIZES.read_text(encoding="utf-8") == tables.model_sizes(), "python docs/make_tables.py"
+
+
 def all_commands() -> dict[str, Any]:
     """Every command by the words after ``precordial``."""
     found: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 # Each module gives its commands to the app.
-from precordial.cli import archives, data, hospitals, studies  # noqa: F401
+from precordial.cli import archives, data, hospitals, statistics, studies  # noqa: F401
 from precordial.cli.app import app
 from precordial.errors import PrecordialError
 

@@ -260,25 +260,23 @@ def study_results(
 
 
 def finish_report(settings: Study, cohort: Cohort, rows: list[Row], command: str, *, flow: bool = False) -> Path:
-    """Write page, tables and flow chart of a study, print the tables, and return the page.
+    """Write page, tables and figures of a study, print the tables, and return the page.
 
     Args:
         settings, cohort, rows: of the study.
         command: that makes the report again.
         flow: print the flow chart, too.
     """
-    from precordial.report import results_tables, write_report
+    from precordial.report import results_tables
     from precordial.report.html import write_html
     from precordial.report.withheld import flow_and_table
 
     chart, characteristics = flow_and_table(cohort, settings.privacy.smallest_cell)
     results = results_tables(rows, cohort.outcomes, counts=not settings.privacy.smallest_cell)
-    folder, tables = settings.folder / "report", {"table-1": characteristics, **results}
-    write_report(folder, tables, flow=chart.text())
     if flow:
         print(chart.text())
-    page = write_html(folder, settings, cohort, rows, command=command)
-    for table in tables.values():
+    page = write_html(settings.folder / "report", settings, cohort, rows, command=command, files=True)
+    for table in (characteristics, *results.values()):
         print(table.text())
     return page
 

@@ -1,10 +1,10 @@
-"""AUC, accuracy, mean absolute error and r², each for many weightings of the same ECGs at once.
+"""AUC, average precision, Brier score, accuracy, mean absolute error and r², each for many weightings of the same ECGs.
 
 A bootstrap resample is a weight per ECG: how often it was drawn. So a metric here is a function of truth and
 score that does all that does not depend on the weights (for the AUC: sorting) and returns a function of the
 weights, `(replicates, n) -> (replicates,)`. `measure` is the plain way to use one.
 
-Truth and score: a binary target has truth 0 or 1 and a score that ranks; for accuracy the score is a
+Truth and score: a binary target has truth 0 or 1 and a score that ranks; for accuracy and Brier score it is a
 probability. A regression has both in the target's own unit (years for age).
 """
 
@@ -22,20 +22,40 @@ Metric = Callable[[Floats, Floats], Statistic]  # truth (n,), score (n,)
 
 def weighted_auc(truth: Floats, score: Floats) -> Statistic:
     """Area under the ROC curve: the weighted share of (case, control) pairs ranked rightly; ties count half."""
-    cases, controls = np.flatnonzero(truth == 1), np.flatnonzero(truth == 0)
+    cases, controls = _classes(truth)
     controls = controls[np.argsort(score[controls], kind="stable")]
     # Of the sorted controls, so many lie below each case; so many lie below or tie with it.
     below = np.searchsorted(score[controls], score[cases], side="left")
     not_above = np.searchsorted(score[controls], score[cases], side="right")
+    weight_of_first = _cumulated(controls, np.concatenate([below, not_above, [len(controls)]]))
 
     def statistic(weights: Floats) -> Floats:
         of_cases = weights.take(cases, axis=1)
-        heap = np.zeros((len(weights), len(controls) + 1))  # weight of the first 0, 1, 2 … controls
-        np.cumsum(weights.take(controls, axis=1), axis=1, out=heap[:, 1:])
-        beaten = (heap.take(below, axis=1) + heap.take(not_above, axis=1)) / 2
-        return _ratio((of_cases * beaten).sum(axis=1), of_cases.sum(axis=1) * heap[:, -1])
+        first = weight_of_first(weights)
+        beaten = (first[:, : len(cases)] + first[:, len(cases) : -1]) / 2
+        return _ratio((of_cases * beaten).sum(axis=1), of_cases.sum(axis=1) * first[:, -1])
 
     return statistic
+
+
+def weighted_average_precision(truth: Floats, score: Floats) -> Statistic:
+    """Average precision: the mean over the cases of the PPV at each case's own score; undefined without a case."""
+    cases, controls = (rows[np.argsort(-score[rows], kind="stable")] for rows in _classes(truth))
+    # So many cases, and so many controls, lie above each case or tie with it.
+    true_alarms = _cumulated(cases, np.searchsorted(-score[cases], -score[cases], side="right"))
+    false_alarms = _cumulated(controls, np.searchsorted(-score[controls], -score[cases], side="right"))
+
+    def statistic(weights: Floats) -> Floats:
+        of_cases, right = weights.take(cases, axis=1), true_alarms(weights)
+        precision = np.divide(right, right + false_alarms(weights), out=np.zeros(right.shape), where=right > 0)
+        return _ratio((of_cases * precision).sum(axis=1), of_cases.sum(axis=1))
+
+    return statistic
+
+
+def weighted_brier(truth: Floats, score: Floats) -> Statistic:
+    """Brier score: mean squared error of the probability."""
+    return _mean((score - truth) ** 2)
 
 
 def weighted_accuracy(truth: Floats, score: Floats) -> Statistic:
@@ -64,11 +84,14 @@ def weighted_r2(truth: Floats, score: Floats) -> Statistic:
 
 METRICS: dict[str, Metric] = {
     "auc": weighted_auc,
+    "average_precision": weighted_average_precision,
+    "brier": weighted_brier,
     "accuracy": weighted_accuracy,
     "mae": weighted_mae,
     "r2": weighted_r2,
 }
-BINARY = ("auc", "accuracy")
+BINARY = ("auc", "average_precision", "brier", "accuracy")
+OF_PROBABILITIES = ("brier", "accuracy")
 
 
 def measure(metric: str, truth: ArrayLike, score: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -85,7 +108,7 @@ def measure(metric: str, truth: ArrayLike, score: ArrayLike, weights: ArrayLike 
 
     Raises:
         ValueError: unknown metric, shapes that differ, truth missing, a binary truth
-            other than 0 and 1, or accuracy of scores that are no probabilities.
+            other than 0 and 1, or accuracy or Brier score of scores that are no probabilities.
 
     >>> measure("mae", [60.0, 70.0], [61.0, 73.0])
     2.0
@@ -130,9 +153,32 @@ def checked(metric: str, truth: ArrayLike, score: ArrayLike) -> tuple[Floats, Fl
         raise ValueError("truth is missing for some ECGs: leave them out first")
     if metric in BINARY and not np.isin(t, (0, 1)).all():
         raise ValueError(f"{metric} takes a truth of 0 and 1 only")
-    if metric == "accuracy" and ((s < 0) | (s > 1)).any():
-        raise ValueError("accuracy takes probabilities, and some scores lie outside 0 to 1")
+    if metric in OF_PROBABILITIES and ((s < 0) | (s > 1)).any():
+        raise ValueError(f"{metric} takes probabilities, and some scores lie outside 0 to 1")
     return t, s
+
+
+def _classes(truth: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row numbers of the cases, and of the controls."""
+    return np.flatnonzero(truth == 1), np.flatnonzero(truth == 0)
+
+
+def _cumulated(rows: NDArray[np.intp], ends: NDArray[np.intp]) -> Statistic:
+    """A function of weights (b, n): the total weight of the first so many of `rows`, for each of ends (b, ends).
+
+    Few ends cut the rows into few pieces, so that most of the work is one sum of each piece.
+    """
+    if not len(rows):
+        return lambda weights: np.zeros((len(weights), len(ends)))
+    cuts, place = np.unique(np.concatenate([[0, len(rows)], ends]), return_inverse=True)
+
+    def cumulate(weights: Floats) -> Floats:
+        totals = np.zeros((len(weights), len(cuts)))
+        pieces = np.add.reduceat(weights.take(rows, axis=1), cuts[:-1], axis=1)
+        np.cumsum(pieces, axis=1, out=totals[:, 1:])
+        return totals.take(place[2:], axis=1)
+
+    return cumulate
 
 
 def _mean(values: NDArray[np.bool_] | Floats) -> Statistic:

@@ -22,7 +22,8 @@ class Row:
     Attributes:
         run: id of the run; of the pre-trained one in a difference; of the first fold's in a cross-validation.
         kind: "pretrain", "scratch", "finetune", "baseline" (logistic regression on age and sex), "limit" (the best
-            possible reader of a synthetic hospital's ECGs), or "difference" (pre-trained − scratch, paired).
+            possible reader of a synthetic hospital's ECGs), "difference" (pre-trained − scratch, paired), or "seeds"
+            (several seeds together, see `precordial.evaluation.across_seeds`).
         model: the model's name; empty for a baseline or limit.
         pretraining: "none", "age", "sex", "age-sex": what a "pretrain" run learns, the others started from.
         source_fraction, target_fraction: of the patients trained on; None where that training is not part of the run.
@@ -30,8 +31,11 @@ class Row:
         split: "validation", "random_test", "site_test", "site_test:NAME" (one site of it), "temporal_test" or
             "combined_test".
         target: "age", "sex", or the name of an outcome.
-        metric: "auc", "accuracy", "mae", "r2", or one of them with "_difference" behind.
+        metric: a name of `precordial.evaluation.METRICS`, also with "_difference" behind; of several seeds also with
+            "_seed_mean", "_seed_sd" and "_sampling_se".
         value, low, high, level, n, events, patients: see `Estimate`.
+        p: of a difference, that there is none in truth: two-sided, see `precordial.evaluation.compare`.
+        p_adjusted: the same, corrected for all comparisons, see `precordial.evaluation.with_holm`.
     """
 
     run: str
@@ -51,6 +55,8 @@ class Row:
     n: int
     events: int | None
     patients: int | None
+    p: float | None = None
+    p_adjusted: float | None = None
 
     @property
     def estimate(self) -> Estimate:
@@ -61,7 +67,8 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 _TEXTS = ("run", "kind", "model", "pretraining", "split", "target", "metric")
 _WHOLE = ("seed", "n", "events", "patients")
-_OPTIONAL = ("source_fraction", "target_fraction", "events", "patients")
+LATER = ("p", "p_adjusted")  # tables that were written before they came lack them
+_OPTIONAL = ("source_fraction", "target_fraction", "events", "patients", *LATER)
 
 
 def result_rows(
@@ -89,6 +96,7 @@ def result_rows(
             result.target,
             result.metric,
             **asdict(result.estimate),
+            p=result.p,
         )
         for result in results
     ]
@@ -106,9 +114,9 @@ def read_results(path: str | Path) -> list[Row]:
     Raises:
         PrecordialError: see `precordial.evaluation.csv_tables.read_columns`; or a cell that is no number.
     """
-    columns = read_columns(path, COLUMNS)
+    columns = read_columns(path, [name for name in COLUMNS if name not in LATER], LATER)
     return [
-        Row(**{name: _value(columns[name][at], path, at, name) for name in COLUMNS})
+        Row(**{name: _value(cells[at], path, at, name) for name, cells in columns.items()})
         for at in range(len(columns["run"]))
     ]
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.files import write_atomic
 from precordial.report.flow_figure import flow_figure
+from precordial.report.pictures import KINDS, write_figure
 from precordial.report.style import drawing
 from precordial.report.table import Table, write_report
-
-DPI = 300
-PICTURES = (".svg", ".png", ".pdf")
 
 
 def write_cohort_files(folder: str | Path, flow: Flow, table: Table) -> list[Path]:
@@ -35,19 +32,14 @@ def write_cohort_files(folder: str | Path, flow: Flow, table: Table) -> list[Pat
 def write_flow(flow: Flow, path: Path) -> None:
     """Write the flow chart whole or not at all, as the path's suffix says; equal charts give equal files.
 
-    Letters of an SVG file are shapes, of a PDF file those of a font in it: both look the same everywhere.
-
     Raises:
         PrecordialError: another suffix than .svg, .png, .pdf and .txt.
     """
     if path.suffix == ".txt":
         write_atomic(path, flow.text() + "\n")
-    elif path.suffix in PICTURES:
-        dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
-        out = io.BytesIO()
+    elif path.suffix in KINDS:
         with drawing():
-            flow_figure(flow).savefig(out, format=path.suffix[1:], dpi=DPI, metadata=dates[path.suffix])
-        write_atomic(path, out.getvalue())
+            write_figure(flow_figure(flow), path)
     else:
         raise PrecordialError(
             "a flow chart is not written in such a file", file=path, remedy="end its name with .svg, .png, .pdf or .txt"

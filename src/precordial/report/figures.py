@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from precordial.evaluation import Row
+from precordial.report.curves import Band, precision_recall, roc
 from precordial.report.runs import RunRecord
 from precordial.report.style import GREY, LOOKS, OTHER, name_of, series_of
 from precordial.report.table import grouped
@@ -26,59 +27,87 @@ METRICS = {"age_mae": "MAE of age, years", "sex_auc": "AUC of sex"}
 
 @dataclass(frozen=True)
 class Curve:
-    """One ROC curve.
+    """One ROC or precision–recall curve.
 
     Attributes:
         truth: (n,) 0 or 1.
         score: (n,) higher for a 1.
         series: key of `LOOKS`.
         label: for the legend; empty for none.
+        band: of the ROC curve, where it is shown.
+        precision_label, precision_band: the same of the precision–recall curve.
     """
 
     truth: Floats
     score: Floats
     series: str
     label: str = ""
-
-
-def roc(truth: Floats, score: Floats) -> tuple[Floats, Floats]:
-    """False and true positive rates at every threshold, from (0, 0) to (1, 1).
-
-    Args:
-        truth: (n,) 0 or 1, both there.
-        score: (n,), equal scores move together.
-
-    >>> [rates.tolist() for rates in roc(np.array([0.0, 1, 0, 1]), np.array([0.1, 0.4, 0.4, 0.8]))]
-    [[0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0]]
-    """
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    positive = np.cumsum(truth[order])[last]
-    negative = 1 + last - positive
-    return np.append(0, negative / negative[-1]), np.append(0, positive / positive[-1])
+    band: Band | None = None
+    precision_label: str = ""
+    precision_band: Band | None = None
 
 
 def draw_roc(axes: Axes, curves: Sequence[Curve]) -> None:
     """ROC curves on one square."""
-    for curve in curves:
-        colour, marker = LOOKS.get(curve.series, OTHER)
-        line = "--" if curve.series == "baseline" else "-"
-        axes.plot(*roc(curve.truth, curve.score), line, color=colour, linewidth=1.6)
-        if curve.label:  # in the legend with the marker that the intervals have
-            axes.plot([], [], line + marker, color=colour, linewidth=1.6, markersize=5, label=curve.label)
+    for number, curve in enumerate(curves):
+        _draw_curve(axes, *roc(curve.truth, curve.score), curve, curve.band, curve.label, number)
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, zorder=0)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="1 − specificity", ylabel="sensitivity")
     axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6, frameon=True, framealpha=0.9, edgecolor="none")
 
 
+def draw_precision(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Precision–recall curves on one square; the grey line is the share of positive ECGs, which is chance."""
+    for number, curve in enumerate(curves):
+        recall, precision = precision_recall(curve.truth, curve.score)
+        reached = np.flatnonzero(np.diff(recall, prepend=0) > 0)  # the highest precision of each recall
+        band, label = curve.precision_band, curve.precision_label
+        _draw_curve(axes, recall[reached], precision[reached], curve, band, label, number)
+    for share in {float(curve.truth.mean()) for curve in curves}:
+        axes.axhline(share, color=GREY, linewidth=0.8, zorder=0)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="recall (sensitivity)")
+    axes.set_ylabel("precision (positive predictive value)")
+    common = any(curve.truth.mean() > 0.2 for curve in curves)  # then the curves are above, else below
+    axes.legend(
+        loc="lower left" if common else "upper right",
+        fontsize=7.5,
+        handlelength=2.6,
+        frameon=True,
+        framealpha=0.9,
+        edgecolor="none",
+    )
+
+
+def _draw_curve(axes: Axes, x: Floats, y: Floats, curve: Curve, band: Band | None, label: str, number: int) -> None:
+    """A line with the marker of its series here and there, for who prints in grey, and its band."""
+    colour, marker = LOOKS.get(curve.series, OTHER)
+    line = "--" if curve.series == "baseline" else "-"
+    if band is not None:
+        axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.13, linewidth=0)
+    axes.plot(x, y, line, color=colour, linewidth=1.5)
+    at = (0.12 + 0.05 * number + 0.25 * np.arange(4)) % 1
+    axes.plot(at, np.interp(at, x, y), marker, color=colour, markersize=4)
+    if label:  # in the legend with the marker that the intervals have
+        axes.plot([], [], line + marker, color=colour, linewidth=1.5, markersize=5, label=label)
+
+
 def roc_figure(panels: Sequence[tuple[str, Sequence[Curve]]]) -> Figure:
     """One square for each (title, curves), two in a row."""
+    return _squares(panels, draw_roc)
+
+
+def precision_figure(panels: Sequence[tuple[str, Sequence[Curve]]]) -> Figure:
+    """One square for each (title, curves), two in a row."""
+    return _squares(panels, draw_precision)
+
+
+def _squares(panels: Sequence[tuple[str, Sequence[Curve]]], draw: Callable[[Axes, Sequence[Curve]], None]) -> Figure:
     columns = min(len(panels), 2)
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(WIDTH, 4.5 * lines), layout="constrained")
     for number, (title, curves) in enumerate(panels, start=1):
         axes = figure.add_subplot(lines, columns, number)
-        draw_roc(axes, curves)
+        draw(axes, curves)
         axes.set_title(title)
         if len(panels) == 1:  # there is room beside it
             axes.legend(loc="center left", bbox_to_anchor=(1.05, 0.5), frameon=False, fontsize=9, labelspacing=1.2)
@@ -135,7 +164,8 @@ def training_figure(run: RunRecord) -> Figure:
 
     def line(axes: Axes, key: str, look: str, colour: str, label: str, ring: bool) -> None:
         values = [row.get(key, math.nan) for row in run.epochs]
-        axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, marker=".", markersize=3.5)
+        dots: dict[str, Any] = {"marker": ".", "markersize": 3.5} if len(epochs) <= 60 else {}
+        axes.plot(epochs, values, look, color=colour, linewidth=1.4, label=label, **dots)
         if ring and best in epochs:
             axes.plot(best, values[epochs.index(best)], "o", color=colour, mfc="none", markersize=8, mew=1.3)
 

@@ -115,6 +115,7 @@ CSS = """
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
+body { overflow-wrap: break-word; }
 body { margin: 0 auto; max-width: 1000px; padding: 1.5rem 1.25rem 4rem; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
@@ -124,6 +125,9 @@ p, ul, dl { max-width: 46rem; }
 a { color: var(--link); }
 .notice { border-left: 4px solid var(--warn-line); background: var(--warn); padding: .6rem .9rem; }
 .text { white-space: pre-line; }
+mark { background: var(--warn); color: inherit; border-bottom: 1px solid var(--warn-line); padding: 0 .15em; }
+h4 { font-size: .95rem; margin: 1.1rem 0 .35rem; color: var(--soft); }
+article { border-left: 3px solid var(--line); padding-left: 1rem; margin: 1.5rem 0; }
 nav { margin: 1.5rem 0 0; padding: .75rem 1rem; background: var(--band); border-radius: 6px; }
 nav ol { margin: 0; padding-left: 1.4rem; columns: 3 14rem; }
 figure { margin: 1.25rem 0; }
@@ -139,6 +143,8 @@ thead th { border-bottom: 2px solid var(--line); }
 tbody tr { border-bottom: 1px solid var(--line); }
 tbody th { font-weight: 600; }
 tr.head th { padding-top: .9rem; color: var(--soft); }
+table.long th, table.long td { white-space: normal; min-width: 4.5rem; }
+table.long td { min-width: 10rem; }
 dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .3rem 1.25rem; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
@@ -150,8 +156,11 @@ pre { background: var(--band); padding: .7rem .9rem; border-radius: 6px; overflo
   @page { margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav { display: none; }
-  h2, h3, caption { break-after: avoid; }
+  h2, h3, h4, caption { break-after: avoid; }
   figure, tr, .notice, .wide { break-inside: avoid; }
+  .wide:has(table.long) { break-inside: auto; }
+  table.long th, table.long td { min-width: 0; }
+  mark { background: none; font-style: italic; }
   thead { display: table-header-group; }
   .card { border: none; padding: 0; overflow: visible; }
   .card svg { min-width: 0; max-height: 235mm; }

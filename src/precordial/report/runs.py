@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from precordial.report.tables import MODELS, PRETRAINING, place
 from precordial.study.tables import PREDICTIONS, read_predictions
 from precordial.training.layout import DONE, METRICS, RUN
 
+PROVENANCE = "provenance.json"
 KINDS = ("pretrain", "scratch", "finetune")
 
 
@@ -34,6 +36,15 @@ class RunRecord:
     settings: Mapping[str, Any]
     epochs: list[dict[str, Any]]
     done: Mapping[str, Any]
+
+    @cached_property
+    def sessions(self) -> list[dict[str, Any]]:
+        """What each process that worked on it says of code, machine, time and energy; empty where nothing is known."""
+        try:
+            found: list[dict[str, Any]] = json.loads((self.folder / PROVENANCE).read_bytes())["sessions"]
+        except (OSError, ValueError, KeyError):  # older trainings have none
+            return []
+        return found
 
     @property
     def model(self) -> str:
@@ -79,6 +90,11 @@ def read_runs(study_folder: Path, rows: Iterable[Row]) -> list[RunRecord]:
         if row.kind in KINDS:
             first.setdefault(row.run, row)
     return sorted((_read(study_folder / "runs" / run, row) for run, row in first.items()), key=_place)
+
+
+def rate_text(rate: float) -> str:
+    """A learning rate, such as 0.001 or 1e-5."""
+    return f"{rate:g}".replace("e-0", "e-")
 
 
 def _read(folder: Path, row: Row) -> RunRecord:

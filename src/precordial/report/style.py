@@ -24,6 +24,14 @@ LOOKS = {
     "baseline": ("#777777", "D"),
 }
 OTHER = ("#000000", "X")
+# Colour, marker and hatching of the models, where models are compared.
+MODEL_LOOKS = {
+    "cnn-20k": ("#E69F00", "s", ""),
+    "rn-900k": ("#0072B2", "o", "////"),
+    "rn-7m": ("#009E73", "^", "...."),
+    "rn-33m": ("#CC79A7", "D", "xxxx"),
+}
+OTHER_MODEL = ("#555555", "X", "----")
 BASELINE = "Age and sex alone"
 GREY = "#bbbbbb"
 STYLE: dict[Any, Any] = {

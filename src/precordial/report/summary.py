@@ -13,7 +13,7 @@ from precordial import __version__
 from precordial.cohort import Cohort, named_fold
 from precordial.cohort.definitions import Outcome
 from precordial.evaluation import Row
-from precordial.report.runs import RunRecord
+from precordial.report.runs import RunRecord, rate_text
 from precordial.report.table import Table, grouped
 from precordial.report.tables import MANY, MODELS, PRETRAINING, TESTS, TRAINED, macro_average, main_split, ordered
 
@@ -46,7 +46,7 @@ def key_results(rows: Sequence[Row], outcomes: Sequence[str], *, counts: bool = 
 def _outcome_results(rows: Sequence[Row], outcome: str, counts: bool) -> list[str]:
     split = main_split(rows)
     here = [row for row in rows if row.split == split]
-    aucs = [row for row in here if row.metric == "auc"]
+    aucs, gains = ([row for row in here if row.metric == name] for name in ("auc", "auc_difference"))
     if not any(row.kind in TRAINED for row in aucs):
         return []
     one = aucs[0]
@@ -66,7 +66,7 @@ def _outcome_results(rows: Sequence[Row], outcome: str, counts: bool) -> list[st
                 continue
             name = PRETRAINING.get(pretraining, pretraining).lower()
             part = f"{'' if parts else 'AUC '}{_range(tuned)} after pre-training on {name}"
-            gain = _pick(here, "difference", model, pretraining)
+            gain = _pick(gains, "difference", model, pretraining)
             parts.append(part + (f" (paired difference {_range(gain)})" if gain else ""))
         sentences.append(f"{MODELS.get(model, model)}: {', '.join(parts)}.")
     baseline = [row for row in aucs if row.kind == "baseline"]
@@ -170,7 +170,7 @@ def _rates(stage: Mapping[str, Any]) -> tuple[str, str, str]:
     peak = stage["peak"]
     start, end = stage["start"] if stage["warmup"] else peak, stage["end"]
     rates = start, peak, peak if end is None else end
-    first, highest, last = (f"{rate:g}".replace("e-0", "e-") for rate in rates)
+    first, highest, last = map(rate_text, rates)
     return first, highest, last
 
 
@@ -202,7 +202,7 @@ def method_notes(
     trained = _each(f"precordial {run.done['version']} on {run.done['device']}" for run in runs)
     notes.append(("Trained with", trained))
     installed = [f"precordial {__version__}", f"Python {platform.python_version()}"]
-    notes.append(("Report drawn with", ", ".join([*installed, *_versions()])))
+    notes.append(("Report drawn with", ", ".join([*installed, *software()])))
     return [(what, how) for what, how in notes if how]
 
 
@@ -263,7 +263,7 @@ def _each(values: Iterable[object]) -> str:
     return " and ".join(sorted({str(value) for value in values}))
 
 
-def _versions() -> list[str]:
+def software() -> list[str]:
     """Versions of the installed packages, without importing them."""
     found = []
     for name in PACKAGES:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,17 @@ from precordial.errors import PrecordialError
 from precordial.evaluation.csv_tables import csv_text
 from precordial.files import write_atomic
 
+PAGE = 150  # letters across, where long text is wrapped
+
 
 @dataclass(frozen=True)
 class Table:
     """A title, a header and rows of text.
 
     A row whose first cell alone is filled heads the rows below it.
+
+    Attributes:
+        widths: shares of the columns in the width of a page, for tables of long text; () where no cell is long.
 
     >>> table = Table("Table 0", ("Model", "AUC"), (("CNN-20k", "0.79"), ("At half size", ""), ("RN-900k", "0.80")))
     >>> print(table.text(), end="")
@@ -33,9 +40,12 @@ class Table:
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    widths: tuple[float, ...] = ()
 
     def text(self) -> str:
         """Columns in line, two spaces apart."""
+        if self.widths:
+            return self._long_text()
         lines = [self.header, *self.rows]
         widths = [max(len(line[i]) for line in lines if not _heads(line)) for i in range(len(self.header))]
         out = [self.title, ""]
@@ -47,17 +57,29 @@ class Table:
                 out.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
         return "\n".join(out) + "\n"
 
+    def _long_text(self) -> str:
+        """Columns of wrapped lines."""
+        widths = [max(6, round(share * PAGE)) for share in self.widths]
+        out = [self.title, ""]
+        for number, row in enumerate([self.header, *self.rows]):
+            cells = [textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+            for parts in itertools.zip_longest(*cells, fillvalue=""):
+                line = "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True))
+                out.append(line.rstrip())
+            out.append("" if number else "-" * (sum(widths) + 2 * (len(widths) - 1)))
+        return "\n".join(out).rstrip() + "\n"
+
     def csv(self) -> str:
         """Header and rows; the title is left out."""
         return csv_text(self.header, self.rows)
 
     def markdown(self) -> str:
         """The title as a paragraph, and a pipe table."""
-        lines: list[list[str]] = [[_in_markdown(cell) for cell in self.header], ["---"] * len(self.header)]
+        lines: list[list[str]] = [[in_markdown(cell) for cell in self.header], ["---"] * len(self.header)]
         for row in self.rows:
-            cells = [_in_markdown(cell) for cell in row]
+            cells = [in_markdown(cell) for cell in row]
             lines.append([f"**{cells[0]}**", *cells[1:]] if _heads(row) else cells)
-        return f"{_in_markdown(self.title)}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return f"{in_markdown(self.title)}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
     def latex(self) -> str:
         """A ``table`` with its caption; the preamble needs the package booktabs, and UTF-8."""
@@ -69,6 +91,8 @@ class Table:
                 lines += [r"\addlinespace"] if lines else []
             lines.append(rf"{' & '.join(cells)} \\")
         head = " & ".join(_in_latex(cell) for cell in self.header)
+        if self.widths:
+            return self._long_latex(head, lines)
         parts = [
             r"\begin{table}",
             r"\centering",
@@ -81,6 +105,22 @@ class Table:
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
+        ]
+        return "\n".join(parts) + "\n"
+
+    def _long_latex(self, head: str, lines: list[str]) -> str:
+        """For the package longtable: goes over pages."""
+        columns = "".join(rf"p{{{0.9 * share:.3f}\linewidth}}" for share in self.widths)
+        parts = [
+            rf"\begin{{longtable}}{{{columns}}}",
+            rf"\caption{{{_in_latex(self.title)}}} \\",
+            r"\toprule",
+            rf"{head} \\",
+            r"\midrule",
+            r"\endhead",
+            *lines,
+            r"\bottomrule",
+            r"\end{longtable}",
         ]
         return "\n".join(parts) + "\n"
 
@@ -140,7 +180,8 @@ def _heads(line: tuple[str, ...]) -> bool:
     return bool(line[0]) and not any(line[1:])
 
 
-def _in_markdown(text: str) -> str:
+def in_markdown(text: str) -> str:
+    """A text with Markdown's own characters made harmless."""
     return re.sub(r"[\\`*_\[\]<>#|~$]", r"\\\g<0>", " ".join(text.split()))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +12,11 @@ from numpy.typing import NDArray
 from precordial.cohort import Cohort
 from precordial.report.characteristics import Characteristics, Column, Line, characteristics
 from precordial.report.disclosure import Hidden
+from precordial.report.paper import TABLE_ONE, TABLE_TWO
 from precordial.report.table import Table, grouped
 
 LEFT_OUT = "*"
 NOTHING = Hidden()
-# Table I of the paper, by place and row.
-PAPER = {
-    "source/train": ("154 758", "794 694", "50.4", "71 (57–81)", "N/A"),
-    "source/validation": ("8 145", "42 278", "49.7", "71 (57–81)", "N/A"),
-    "target/train": ("20 596", "24 916", "48.0", "61 (46–75)", "5.76"),
-    "target/validation": ("5 616", "6 711", "47.1", "61 (46–74)", "5.72"),
-    "target/random_test": ("5 617", "6 731", "47.8", "61 (46–75)", "5.81"),
-    "target/temporal_test": ("5 618", "6 012", "48.3", "61 (45–74)", "5.81"),
-}
 
 
 def table_one(cohort: Cohort, *, paper: bool = False, differences: bool = False) -> Table:
@@ -45,15 +39,15 @@ def as_table(
     tests = tests if differences and training is not None else []
     header = ["Patient characteristics"]
     for column in numbers.columns:
-        header += [column.title, *(["Paper"] if paper and column.place in PAPER else [])]
+        header += [column.title, *(["Paper"] if paper and column.place in TABLE_ONE else [])]
     header += [f"SMD, {column.title.lower()}" for column in tests]
     rows = []
     for number, line in enumerate(numbers.lines):
         row = [line.name]
         for column in numbers.columns:
             row.append(_cell(numbers, column, line, hidden))
-            if paper and column.place in PAPER:
-                row.append(PAPER[column.place][number] if number < len(PAPER[column.place]) else "")
+            if paper and column.place in TABLE_ONE:
+                row.append(TABLE_ONE[column.place][number] if number < len(TABLE_ONE[column.place]) else "")
         row += [_difference(numbers, training, column, line, hidden) for column in tests if training is not None]
         rows.append(tuple(row))
     words = ["shares and ages over ECGs"]
@@ -131,26 +125,36 @@ def _median_and_quartiles(ages: NDArray[np.float64]) -> str:
     return f"{median:.0f} ({low:.0f}–{high:.0f})"
 
 
+def model_rows(rate: int = 500) -> dict[str, Mapping[str, str | int]]:
+    """What `precordial.models.model_table` says of each model, by name, read from a file and without torch.
+
+    ``docs/make_tables.py`` writes the file, and a test compares it with the models.
+    """
+    text = files("precordial.models").joinpath("table.json").read_text(encoding="utf-8")
+    return {row["name"]: row for row in json.loads(text)[str(rate)]}
+
+
 def table_two(
     models: Iterable[Mapping[str, str | int]], title: str = "Table II. Models and their parameters, at one output"
 ) -> Table:
-    """Table II of the paper, a line per model of `precordial.models.model_table`.
+    """Table II of the paper, a line per model of `precordial.models.model_table`, and the paper's numbers.
 
     Convolutional layers are those the paper counts, plus those on shortcuts. The paper gives rn-7m's and rn-33m's
     parameters with the batch-norm statistics, the others' without.
     """
-    header = ("Model", "Input", "Conv layers", "Trainable", "With statistics", "Paper", "Source")
-    rows = tuple(
-        (
-            str(model["paper_name"]),
-            str(model["input"]),
-            f"{model['conv_layers']} + {model['shortcut_convs']}",
-            *(
-                grouped(int(model[key])) if model[key] else "–"
-                for key in ("trainable", "with_statistics", "paper_parameters")
-            ),
-            str(model["source"]).split(", doi:")[0],
+    header = ("Model", "Input", "Conv layers", "Paper", "Trainable", "With statistics", "Paper", "Source")
+    rows = []
+    for model in models:
+        layers, parameters, _ = TABLE_TWO.get(str(model["name"]), (0, 0, ""))
+        rows.append(
+            (
+                str(model["paper_name"]),
+                str(model["input"]),
+                f"{model['conv_layers']} + {model['shortcut_convs']}",
+                str(layers or "–"),
+                *(grouped(int(model[key])) for key in ("trainable", "with_statistics")),
+                grouped(parameters) if parameters else "–",
+                str(model["source"]).split(", doi:")[0],
+            )
         )
-        for model in models
-    )
-    return Table(title, header, rows)
+    return Table(title, header, tuple(rows))

@@ -5,22 +5,33 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from precordial.errors import PrecordialError
 from precordial.evaluation import Row
+from precordial.report.paper import COLUMNS as PAPER_COLUMNS
+from precordial.report.paper import TABLE_FOUR, TABLE_THREE
 from precordial.report.table import Table, grouped
 
 # The paper's names in the paper's order; anything else follows under its own name.
 MODELS = {"cnn-20k": "CNN-20k", "rn-900k": "RN-900k", "rn-7m": "RN-7M", "rn-33m": "RN-33M"}
 PRETRAINING = {"none": "No pre-training", "age": "Age", "sex": "Sex", "age-sex": "Age & Sex"}
 TESTS = {"random_test": "Random", "site_test": "Site", "temporal_test": "Temporal", "combined_test": "Combined"}
+SETS = {"validation": "Validation"} | TESTS
 METRICS = {"mae": "MAE", "r2": "r²", "auc": "AUC", "accuracy": "Accuracy"}
 DIGITS = {"mae": 2}  # 3 for the others
 TRAINED = ("scratch", "finetune")
 MANY = 8  # outcomes; more than so many share one table
+SEEDS = {
+    "auc": "Mean over the seeds (interval of seeds and patients together), standard deviation between seeds",
+    "auc_difference": "Mean paired difference to no pre-training over the seeds, standard deviation between them",
+}
+BESIDE = "Paper"  # the first cell of a line with the paper's numbers, which stands below the study's own
 
 
-def results_tables(rows: Iterable[Row], outcomes: Sequence[str], *, counts: bool = True) -> dict[str, Table]:
+def results_tables(
+    rows: Iterable[Row], outcomes: Sequence[str], *, counts: bool = True, paper: bool = False
+) -> dict[str, Table]:
     """The tables of a study's results by the names of their files; those without a line are left out.
 
     The main outcome's are "table-3" and "sizes"; another's have its name behind. Many outcomes have one table.
@@ -29,6 +40,7 @@ def results_tables(rows: Iterable[Row], outcomes: Sequence[str], *, counts: bool
         rows: the study's results table.
         outcomes: the cohort's, the main one first.
         counts: whether to say how many ECGs have an outcome.
+        paper: put the paper's numbers below those of the main outcome, and of pre-training.
     """
     rows = list(rows)
     tables: dict[str, Table | None] = {}
@@ -36,9 +48,9 @@ def results_tables(rows: Iterable[Row], outcomes: Sequence[str], *, counts: bool
         tables["outcomes"] = table_outcomes(rows, outcomes, counts=counts)
     else:
         for outcome, suffix in zip(outcomes, suffixes(outcomes), strict=True):
-            tables[f"table-3{suffix}"] = table_three(rows, outcome)
+            tables[f"table-3{suffix}"] = table_three(rows, outcome, paper=paper and not suffix)
             tables[f"sizes{suffix}"] = table_sizes(rows, outcome, several=len(outcomes) > 1)
-    tables["table-4"] = table_four(rows)
+    tables["table-4"] = table_four(rows, paper=paper)
     return {name: table for name, table in tables.items() if table is not None and table.rows}
 
 
@@ -56,21 +68,23 @@ def suffixes(outcomes: Sequence[str]) -> list[str]:
     return found
 
 
-def table_three(rows: Iterable[Row], outcome: str = "AMI") -> Table:
+def table_three(rows: Iterable[Row], outcome: str = "AMI", *, paper: bool = False) -> Table:
     """Table III: the AUC on the test sets for each model and pre-training, at the study's largest fractions.
 
-    Below the models stand the logistic regression on age and sex, for a synthetic hospital the Bayes limit, and the
-    paired differences to no pre-training.
+    Below the models stand, of several seeds, their means, the logistic regression on age and sex, for a synthetic
+    hospital the Bayes limit, and the paired differences to no pre-training.
 
     Args:
         rows: results of one study.
         outcome: the rows' target.
+        paper: put the paper's numbers below: below each line, or of several seeds below that of their mean.
 
     Raises:
         PrecordialError: two results for one cell.
     """
     kinds = {"auc": (*TRAINED, "baseline", "limit"), "auc_difference": ("difference",)}
     rows = [row for row in rows if row.target == outcome and row.split in TESTS]
+    seeds, _ = at_largest([row for row in rows if row.kind == "seeds"])
     rows = [row for row in rows if row.kind in kinds.get(row.metric, ())]
     rows, note = at_largest(rows)
     trained = [row for row in rows if row.kind in TRAINED]
@@ -80,7 +94,12 @@ def table_three(rows: Iterable[Row], outcome: str = "AMI") -> Table:
         "Paired difference to no pre-training": [row for row in rows if row.kind == "difference"],
     }
     columns = ordered((row.pretraining for row in rows), PRETRAINING)
-    lines = _test_lines(trained, columns)
+    means = {name: [row for row in seeds if row.metric.startswith(f"{name}_seed_")] for name in SEEDS}
+    lines = _test_lines(trained, columns, paper=paper and not seeds)
+    for name, heading in SEEDS.items():
+        if means[name]:
+            lines += [(heading, *[""] * (1 + len(columns)))]
+            lines += _test_lines(means[name], columns, paper=paper and name == "auc", means=True)
     for heading, block in blocks.items():
         if block:
             lines += [(heading, *[""] * (1 + len(columns))), *_test_lines(block, columns)]
@@ -88,8 +107,12 @@ def table_three(rows: Iterable[Row], outcome: str = "AMI") -> Table:
     return Table(title, ("Model", "Test set", *(PRETRAINING.get(c, c) for c in columns)), tuple(lines))
 
 
-def table_four(rows: Iterable[Row]) -> Table:
+def table_four(rows: Iterable[Row], *, paper: bool = False) -> Table:
     """Table IV: what pre-training learned, on the source's validation set, at the largest source fraction.
+
+    Args:
+        rows: results of one study.
+        paper: put the paper's numbers below each line, of several seeds below the last one's.
 
     Raises:
         PrecordialError: two results for one cell.
@@ -98,11 +121,14 @@ def table_four(rows: Iterable[Row]) -> Table:
     learned, note = at_largest(learned)
     cells = _cells(learned, lambda row: (row.model, row.seed, row.pretraining, row.metric))
     lines = []
+    last = max((row.seed for row in learned), default=0)
     for model, seed, name in _runs(learned):
         labels = ordered((r.pretraining for r in learned if (r.model, r.seed) == (model, seed)), PRETRAINING)
         for label in labels:
             values = (cells.get((model, seed, label, metric), "") for metric in METRICS)
             lines.append((name if label == labels[0] else "", PRETRAINING.get(label, label), *values))
+            if paper and seed == last and (model, label) in TABLE_FOUR:
+                lines.append(("", BESIDE, *TABLE_FOUR[model, label]))
     title = f"Table IV. Pre-training on the source's validation set{note}, {_interval(learned)}"
     return Table(title, ("Model", "Label", *METRICS.values()), tuple(lines))
 
@@ -189,9 +215,15 @@ def main_split(rows: Iterable[Row]) -> str:
     return next((split for split in known if split in splits), "combined_test")
 
 
-def _test_lines(rows: list[Row], columns: Collection[str]) -> list[tuple[str, ...]]:
+def _test_lines(
+    rows: list[Row], columns: Collection[str], *, paper: bool = False, means: bool = False
+) -> list[tuple[str, ...]]:
     """A line per model and test set, a cell per pre-training; the model's name on its first line."""
-    cells = _cells(rows, lambda row: (row.model, row.seed, row.split, row.pretraining))
+    if means:
+        rows = [replace(row, seed=0) for row in rows]
+        cells = _means(rows)
+    else:
+        cells = _cells(rows, lambda row: (row.model, row.seed, row.split, row.pretraining))
     lines = []
     for model, seed, name in _runs(rows):
         for split, test in TESTS.items():
@@ -199,7 +231,22 @@ def _test_lines(rows: list[Row], columns: Collection[str]) -> list[tuple[str, ..
             if any(values):
                 lines.append((name, test, *values))
                 name = ""
+                beside = dict(zip(PAPER_COLUMNS, TABLE_THREE.get((model, split), ()), strict=False))
+                if paper and any(column in beside for column in columns):
+                    lines.append(("", BESIDE, *(beside.get(column, "") for column in columns)))
     return lines
+
+
+def _means(rows: Iterable[Row]) -> dict[Hashable, str]:
+    """The mean over seeds of each model, test set and pre-training with its interval, and what seeds differ by."""
+    found: dict[Hashable, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault((row.model, 0, row.split, row.pretraining), {})[row.metric.rpartition("_seed_")[2]] = row
+    return {
+        place: f"{of['mean'].estimate.format()}, SD {of['sd'].value:.3f}"
+        for place, of in found.items()
+        if {"mean", "sd"} <= set(of)
+    }
 
 
 def at_largest(rows: list[Row], *, target: bool = True) -> tuple[list[Row], str]:

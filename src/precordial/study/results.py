@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,11 +15,13 @@ from precordial.evaluation import (
     Predictions,
     Result,
     Row,
+    across_seeds,
     compare,
     evaluate,
     pool_folds,
     read_results,
     result_rows,
+    with_holm,
     write_results,
 )
 from precordial.processes import in_order
@@ -36,14 +38,14 @@ class Part:
 
     Attributes:
         path: where they are kept.
-        make: `evaluate` or `compare`.
-        of: one or two tables of predictions.
+        make: `evaluate`, or `compare`; or one for several seeds.
+        of: the tables of predictions.
         options: for `make`.
         about: what the rows say of the run.
     """
 
     path: Path
-    make: Callable[..., list[Result]]
+    make: Callable[..., Iterable[Result]]
     of: tuple[Path | Predictions, ...]
     options: dict[str, Any]
     about: dict[str, Any]
@@ -73,6 +75,9 @@ def write_tables(study: Study, cohort: Cohort, plan: Plan, workers: int = 1) -> 
 def collect_results(study: Study, cohort: Cohort, plan: Plan, workers: int = 1) -> list[Row]:
     """Every metric of every finished training, the baselines, and the paired differences to training from scratch.
 
+    The p-values of the differences are corrected together. Where there are several seeds, their means and spread are
+    there, too, under the id and seed of the first.
+
     Trainings that differ in nothing but the fold are one, once all of them are finished: their rows have the id of the
     first, and their predictions are put together in a file of its folder, see `precordial.evaluation.pool_folds`. Each
     part is kept in the study's ``results`` folder, so that a study that has grown measures only what is new.
@@ -82,13 +87,19 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan, workers: int = 1) 
     runs, kept = study.folder / "runs", study.folder / "results"
     scores = {group: _scores(runs, folds) for group, folds in groups.items()}
     scratch = {_twin(folds[0]): group for group, folds in groups.items() if folds[0].kind == "scratch"}
-    parts = []
+    parts: list[Part] = []
+    seeds: dict[tuple[object, ...], list[tuple[TrainingRun, Path, Path | None]]] = {}
     for group, (run, *_) in groups.items():
         parts.append(Part(kept / f"{group}-{key}.csv", evaluate, (scores[group],), options, _about(run)))
         other = scratch.get(_twin(run))
-        if run.kind == "finetune" and other is not None:
-            pair, about = (scores[group], scores[other]), _about(run) | {"kind": "difference"}
+        twin = scores[other] if run.kind == "finetune" and other is not None else None
+        alike = _about(run) | {"run": run.outcomes, "seed": None}
+        seeds.setdefault(tuple(alike.values()), []).append((run, scores[group], twin))
+        if twin is not None:
+            pair, about = (scores[group], twin), _about(run) | {"kind": "difference"}
             parts.append(Part(kept / f"{group}-{other}-{key}.csv", compare, pair, options, about))
+    for members in seeds.values():
+        parts += _of_seeds(kept, key, members, options) if len(members) > 1 else []
     last = len(parts)
     done = [run for folds in groups.values() for run in folds]
     for fraction in sorted({run.fraction for run in done if run.role == "target"}, key=float):
@@ -101,7 +112,30 @@ def collect_results(study: Study, cohort: Cohort, plan: Plan, workers: int = 1) 
         pass
     trained = {name for run in done for name in run.targets}
     rows = [row for part in parts[:last] for row in read_results(part.path)]
-    return rows + [row for part in parts[last:] for row in read_results(part.path) if row.target in trained]
+    rows += [row for part in parts[last:] for row in read_results(part.path) if row.target in trained]
+    return with_holm(rows)
+
+
+def _of_seeds(
+    kept: Path, key: str, of: list[tuple[TrainingRun, Path, Path | None]], options: dict[str, Any]
+) -> Iterator[Part]:
+    """Trainings that differ in nothing but the seed; and their differences to training from scratch, if all have it."""
+    scores, scratch = [one for _, one, _ in of], [other for _, _, other in of if other is not None]
+    name = blake2b("".join(run.id for run, _, _ in of).encode(), digest_size=8).hexdigest()
+    options = {name: value for name, value in options.items() if name != "interval"}  # theirs is that of a sum
+    about = _about(of[0][0]) | {"kind": "seeds"}
+    yield Part(kept / f"seeds-{name}-{key}.csv", _seeds, (*scores,), options, about)
+    if len(scratch) == len(of):
+        yield Part(kept / f"seeds-{name}-scratch-{key}.csv", _seed_differences, (*scores, *scratch), options, about)
+
+
+def _seeds(*tables: Predictions, **options: Any) -> Iterator[Result]:
+    return (row for one in across_seeds(tables, **options) for row in one.results())
+
+
+def _seed_differences(*tables: Predictions, **options: Any) -> Iterator[Result]:
+    half = len(tables) // 2
+    return (row for one in across_seeds(tables[:half], tables[half:], **options) for row in one.results())
 
 
 def _measure(part: Part) -> None:
@@ -143,6 +177,8 @@ def bootstrap_options(study: Study) -> dict[str, Any]:
         "level": settings.level,
         "seed": settings.seed,
         "resample": settings.resample,
+        "interval": settings.interval,
+        "stratify": settings.stratify,
     }
 
 

@@ -185,12 +185,17 @@ class EvaluationSettings(Settings):
         level: of the intervals.
         resample: "patients" or "ecgs".
         seed: of the resampling.
+        interval: "basic" (the paper's), "percentile" or "bca" of the bootstrap; "delong" for AUCs, and basic ones for
+            other metrics.
+        stratify: whether patients with an event, and those without, are drawn by themselves.
     """
 
     replicates: int = Field(default=1000, ge=10)
     level: float = Field(default=0.95, gt=0, lt=1)
     resample: Literal["patients", "ecgs"] = "patients"
     seed: int = 0
+    interval: Literal["basic", "percentile", "bca", "delong"] = "basic"
+    stratify: bool = False
 
 
 class PrivacySettings(Settings):

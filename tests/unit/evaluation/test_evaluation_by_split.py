@@ -8,6 +8,8 @@ from precordial.evaluation import (
     bootstrap,
     bootstrap_difference,
     compare,
+    delong_auc,
+    delong_test,
     evaluate,
     measure,
 )
@@ -44,13 +46,13 @@ def test_an_event_is_measured_on_both_test_sets_and_their_concatenation() -> Non
     table = ami()
     results = evaluate(table, **FEW)
     assert [(r.split, r.target, r.metric) for r in results] == [
-        ("random_test", "ami", "auc"),
-        ("temporal_test", "ami", "auc"),
-        ("combined_test", "ami", "auc"),
+        (split, "ami", metric)
+        for split in ("random_test", "temporal_test", "combined_test")
+        for metric in ("auc", "average_precision")
     ]
     temporal = table.select(split="temporal_test")
-    assert results[1].estimate == bootstrap("auc", temporal.truth, temporal.score, temporal.patient_id, replicates=50)
-    combined = results[2].estimate
+    assert results[2].estimate == bootstrap("auc", temporal.truth, temporal.score, temporal.patient_id, replicates=50)
+    combined = results[4].estimate
     assert combined.value == auc(table.truth, table.score)
     assert (combined.n, combined.events) == (600, int(table.truth.sum()))
     assert combined.patients == len(set(table.patient_id.tolist())) < 600
@@ -118,12 +120,12 @@ def test_compare_pairs_the_ecgs_of_two_runs() -> None:
     order = np.random.default_rng(4).permutation(len(b))
     results = compare(a, b.rows(order), **FEW)
     assert [(r.split, r.metric) for r in results] == [
-        ("random_test", "auc_difference"),
-        ("temporal_test", "auc_difference"),
-        ("combined_test", "auc_difference"),
+        (split, metric)
+        for split in ("random_test", "temporal_test", "combined_test")
+        for metric in ("auc_difference", "average_precision_difference")
     ]
-    assert results[2].estimate == bootstrap_difference("auc", a.truth, a.score, b.score, a.patient_id, replicates=50)
-    assert results[2].estimate.value == pytest.approx(auc(a.truth, a.score) - auc(b.truth, b.score), abs=1e-14)
+    assert results[4].estimate == bootstrap_difference("auc", a.truth, a.score, b.score, a.patient_id, replicates=50)
+    assert results[4].estimate.value == pytest.approx(auc(a.truth, a.score) - auc(b.truth, b.score), abs=1e-14)
     assert all(r.estimate.value == r.estimate.low == r.estimate.high == 0 for r in compare(a, a, **FEW))
 
 
@@ -135,3 +137,33 @@ def test_runs_of_other_ecgs_cannot_be_compared() -> None:
     flipped = Predictions("x", b.ecg_id, b.patient_id, b.split, b.target, 1 - b.truth, b.score)
     with pytest.raises(PrecordialError, match="with the same truth"):
         compare(a, flipped)
+
+
+def test_intervals_and_strata_can_be_chosen() -> None:
+    table = ami().select(split="random_test")
+    for interval in ("percentile", "bca"):
+        found = evaluate(table, interval=interval, stratify=True, **FEW)
+        for result in found:
+            groups = (table.truth, table.score, table.patient_id)
+            alone = bootstrap(result.metric, *groups, interval=interval, stratify=True, replicates=50)
+            assert result.estimate == alone
+    area, precision = evaluate(table, interval="delong", **FEW)
+    assert area.estimate == delong_auc(table.truth, table.score, table.patient_id)
+    assert precision == evaluate(table, **FEW)[1]  # has no interval of DeLong's
+    alone = evaluate(table, interval="delong", resample="ecgs", **FEW)[0].estimate
+    by_ecg = delong_auc(table.truth, table.score)
+    assert (alone.low, alone.high) == (by_ecg.low, by_ecg.high)
+    ages = age_and_sex().select(target="age")
+    assert evaluate(ages, stratify=True, **FEW) == evaluate(ages, **FEW)
+
+
+def test_differences_have_p_values() -> None:
+    a, b = ami(0).select(split="random_test"), ami(3, run="scratch", noise=2.0).select(split="random_test")
+    test = delong_test(a.truth, a.score, b.score, a.patient_id)
+    area, precision = compare(a, b, **FEW)
+    assert area.p == test.p
+    assert precision.p is not None
+    assert 2 / 51 <= precision.p <= 1
+    assert compare(a, b, interval="delong", **FEW)[0].estimate == test.difference
+    assert [result.p for result in compare(a, a, **FEW)] == [1.0, 1.0]
+    assert all(result.p is None for result in evaluate(a, **FEW))

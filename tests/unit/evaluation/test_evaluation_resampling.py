@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from precordial.evaluation import auc, bootstrap, bootstrap_auc, bootstrap_difference, measure
+from precordial.evaluation import auc, bootstrap, bootstrap_auc, bootstrap_difference, measure, resample_metric
+from precordial.evaluation.intervals import IntervalName, bootstrap_interval
 from precordial.evaluation.metrics import weighted_auc
-from precordial.evaluation.resampling import CHUNK, basic_interval, resampled
+from precordial.evaluation.resampling import CHUNK, resampled
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]
 EFFECT = 1.2
@@ -23,6 +24,10 @@ def clustered(n_patients: int, seed: int, prevalence: float = 0.2) -> Arrays:
     of = np.repeat(np.arange(n_patients), times)
     noise = math.sqrt(0.9) * rng.normal(size=n_patients)[of] + math.sqrt(0.1) * rng.normal(size=len(of))
     return case[of], EFFECT * case[of] + noise, np.char.add("patient-", of.astype(np.str_))
+
+
+def basic_interval(value: float, values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    return bootstrap_interval("basic", value, values, level, np.zeros(0))
 
 
 def plain_loop(
@@ -116,6 +121,105 @@ def test_the_basic_interval_is_as_in_the_paper() -> None:
     assert basic_interval(0.9, values, 0.8) == pytest.approx((1.8 - 0.9, 1.8 - 0.1))
 
 
+@pytest.mark.parametrize("metric", ["auc", "average_precision", "brier"])
+def test_scikit_learn_on_the_same_resamples_agrees_to_1e_12(metric: str) -> None:
+    from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+
+    oracle = {"auc": roc_auc_score, "average_precision": average_precision_score, "brier": brier_score_loss}[metric]
+    rng = np.random.default_rng(0)
+    n = 3000
+    truth = (rng.random(n) < 0.058).astype(float)
+    score = (1 / (1 + np.exp(2 - truth - rng.normal(size=n)))).round(3)  # with ties
+    values = resample_metric(metric, truth, [score], replicates=120, seed=3).values
+    rows = np.random.default_rng(3).integers(n, size=(120, n))
+    assert [oracle(truth[at], score[at]) for at in rows] == pytest.approx(values, abs=1e-12)
+
+
+def test_strata_are_drawn_by_themselves() -> None:
+    truth, score, patients = clustered(80, seed=8)
+    case = {name for name, value in zip(patients, truth, strict=True) if value}
+    count = np.array([[float(name in case) for name in patients]])
+
+    def drawn(stratify: bool) -> NDArray[np.float64]:
+        """How many patients with an event are in each resample."""
+        unique, of_row = np.unique(patients, return_inverse=True)
+        strata = np.array([name in case for name in unique]) if stratify else None
+        per_patient = count[0] / np.bincount(of_row)[of_row]
+        return resampled(lambda weights: weights @ per_patient, of_row, 60, 3, strata)
+
+    assert drawn(True) == pytest.approx(np.full(60, len(case)), abs=1e-9)
+    assert drawn(False).std() > 1
+    # A plain loop: those without an event from one generator, those with it from another.
+    names = [[name for name in sorted(set(patients)) if (name in case) == event] for event in (False, True)]
+    generators = [np.random.default_rng(5), np.random.default_rng([5, 1])]
+    rows_of = {name: np.flatnonzero(patients == name) for name in set(patients)}
+    values = []
+    for _ in range(40):
+        rows = np.concatenate(
+            [
+                rows_of[group[i]]
+                for group, rng in zip(names, generators, strict=True)
+                for i in rng.integers(len(group), size=len(group))
+            ]
+        )
+        values.append(auc(truth[rows], score[rows]))
+    found = resample_metric("auc", truth, [score], patients, replicates=40, seed=5, stratify=True)
+    assert found.values == pytest.approx(values, abs=1e-13)
+
+
+def test_strata_keep_an_interval_where_events_are_few() -> None:
+    truth, score = np.arange(60) < 2, np.random.default_rng(0).normal(size=60)
+    assert str(bootstrap_auc(truth, score)).endswith("(–)")
+    assert not math.isnan(bootstrap_auc(truth, score, stratify=True).low)
+    with pytest.raises(ValueError, match="mae has another"):
+        bootstrap("mae", [60.0, 50.0], [61.0, 55.0], stratify=True)
+
+
+def test_a_percentile_interval_mirrors_the_basic_one() -> None:
+    case = clustered(80, seed=3)
+    basic, percentile = bootstrap_auc(*case), bootstrap_auc(*case, interval="percentile")
+    assert percentile.low == pytest.approx(2 * basic.value - basic.high, abs=1e-14)
+    assert percentile.high == pytest.approx(2 * basic.value - basic.low, abs=1e-14)
+
+
+def test_bca_stays_inside_and_does_not_depend_on_the_scale() -> None:
+    """It carries over to any rising function of the statistic, as basic intervals do not; here the logit."""
+    truth, score, patients = clustered(60, seed=9)
+    drawn = resample_metric("auc", truth, [score + 1.5 * truth], patients, replicates=999)
+    low, high = bootstrap_interval("bca", drawn.value, drawn.values, 0.95, drawn.influence)
+    basic = drawn.estimate("basic")
+    assert low < basic.low < basic.high
+    assert high < 1
+    values = np.log(np.clip(drawn.values, None, 1 - 1e-9) / (1 - np.clip(drawn.values, None, 1 - 1e-9)))
+    value = math.log(drawn.value / (1 - drawn.value))
+    logits = bootstrap_interval("bca", value, values, 0.95, drawn.influence)
+    back = [1 / (1 + math.exp(-end)) for end in logits]
+    assert back == pytest.approx([low, high], abs=2e-3)  # quantiles are interpolated on either scale
+
+
+@pytest.mark.parametrize("name", ["basic", "percentile", "bca"])
+def test_a_p_value_is_where_the_interval_reaches_zero(name: IntervalName) -> None:
+    truth, score, patients = clustered(150, seed=10)
+    noisy = score + 0.5 * np.random.default_rng(2).normal(size=len(score))
+    drawn = resample_metric("auc", truth, [score, noisy], patients, coefficients=(1, -1), replicates=3999)
+    p = drawn.p_value(name)
+    assert 0.001 < p < 0.3
+    wide, narrow = (drawn.estimate(name, 1 - share * p) for share in (0.8, 1.25))
+    assert wide.low < 0 < narrow.low
+    back = resample_metric("auc", truth, [noisy, score], patients, coefficients=(1, -1), replicates=3999)
+    assert back.p_value(name) == pytest.approx(p, rel=0.02)
+
+
+def test_the_smallest_p_value_is_that_of_so_many_resamples() -> None:
+    truth, score, patients = clustered(150, seed=10)
+    drawn = resample_metric("auc", truth, [score, -score], patients, coefficients=(1, -1), replicates=199)
+    assert [drawn.p_value(name) for name in ("basic", "percentile")] == [0.01, 0.01]
+    same = resample_metric("auc", truth, [score, score], patients, coefficients=(1, -1), replicates=99)
+    assert [same.p_value(name) for name in ("basic", "percentile", "bca")] == [1.0, 1.0, 1.0]
+    assert str(same.estimate("bca")) == "0.000 (0.000–0.000)"
+    assert math.isnan(resample_metric("auc", truth * 0, [score], replicates=50).p_value())
+
+
 def test_undefined_resamples_are_left_out_unless_they_are_many() -> None:
     values = np.arange(1001) / 1000
     few = np.concatenate([values, np.full(50, np.nan)])
@@ -143,8 +247,11 @@ def test_impossible_input_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_coverage() -> None:
-    """Of 95 % intervals by patients, 90 to 98 % hold the truth; by ECGs, ignoring whose they are, far fewer."""
+def test_ecgs_alone_cover_too_little_where_patients_have_several() -> None:
+    """Of 95 % intervals by patients, 90 to 98 % hold the truth; by ECGs, ignoring whose they are, far fewer.
+
+    Coverage at the paper's size is in `test_evaluation_coverage.py`.
+    """
     truth_auc = NormalDist().cdf(EFFECT / math.sqrt(2))
     simulations = 600
     held = {"patients": 0, "ecgs": 0}

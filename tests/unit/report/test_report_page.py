@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,120 +14,20 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from precordial.archive.layout import Manifest
-from precordial.archive.taken import take
-from precordial.archive.writer import ArchiveWriter
-from precordial.cohort import Cohort, age_sex_baseline
-from precordial.cohort.flow import Flow, FlowStep
-from precordial.ecg import EIGHT, Ecg
+from made_study import Made, make_study
+from precordial.cohort import age_sex_baseline
+from precordial.cohort.flow import Flow
 from precordial.errors import PrecordialError
 from precordial.evaluation import Predictions, Row, auc
+from precordial.report.curves import roc
 from precordial.report.examples import choose
-from precordial.report.figures import Curve, roc, roc_figure
-from precordial.report.html import write_html
+from precordial.report.figures import Curve, roc_figure
 from precordial.report.style import as_svg, drawing
-from precordial.study import Study, make_plan, write_predictions_table, write_tables
+from precordial.study import write_predictions_table
 
-SECTIONS = ["flow", "patients", "trainings", "results", "roc", "intervals", "pre-training", "curves", "examples"]
-FLOW = Flow(
-    (
-        FlowStep("archive", "files", "ECG files", ecgs=310),
-        FlowStep("archive", "usable", "usable", ecgs=300, patients=300, why="unusable", excluded_ecgs=10),
-        FlowStep("target", "ecgs", "usable ECGs", ecgs=300, patients=300),
-        FlowStep("target", "train", "training", ecgs=140, patients=140, part=True, reasons={"with the outcome": 47}),
-        FlowStep("source", "ecgs", "usable ECGs", ecgs=100, patients=100),
-    )
-)
-STUDY = {
-    "name": "cost < $5 & $6",
-    "grid": [{"models": ["cnn-20k", "rn-900k"], "pretraining": ["none", "age-sex"]}],
-    "evaluation": {"replicates": 20},
-    "training": {
-        "models": {
-            "cnn-20k": {
-                "source": [{"epochs": 2, "peak": 1e-3}],
-                "scratch": [{"epochs": 2, "peak": 1e-3}],
-                "target": [{"epochs": 2, "peak": 1e-3, "trains": "head"}, {"epochs": 3, "peak": 1e-5}],
-            }
-        }
-    },
-}
-
-
-@dataclass(frozen=True)
-class Made:
-    study: Study
-    cohort: Cohort
-    rows: list[Row]
-
-    def write(self, folder: Path, **changes: object) -> str:
-        rows = changes.pop("rows", self.rows)
-        return write_html(folder, self.study, self.cohort, rows, **changes).read_text()  # type: ignore[arg-type]
-
-
-def make_archive(folder: Path, n: int) -> None:
-    draw = np.random.default_rng(5)
-    with ArchiveWriter(folder, Manifest(rate=100, samples=1000)) as writer:
-        for k in range(n):
-            signal = np.outer(draw.uniform(0.2, 1.5, 8), np.sin(np.arange(1000) / draw.uniform(5, 20)))
-            ecg = Ecg(signal.astype(np.float32), rate=100, leads=EIGHT, patient_id=f"PATIENT-{k:04}", source="test")
-            writer.add(k, [take(ecg, ecg_id=k, source=f"{k}")])
-
-
-def make_cohort(target: int = 200, source: int = 100, outcomes: Sequence[str] = ("AMI",)) -> Cohort:
-    """Every third target ECG has the main outcome, and the older have it more surely; others are rarer."""
-    n = target + source
-    draw = np.random.default_rng(1)
-    is_target = np.arange(n) < target
-    names = {7: "validation", 8: "random_test", 9: "temporal_test"}
-    split = [names.get(k % 10, "train") if k < target else ("validation" if k % 5 == 0 else "train") for k in range(n)]
-    label = np.where(is_target, np.arange(n) % 3 == 0, np.nan).astype(float)
-    return Cohort(
-        ecg_id=np.array([f"{k:016x}" for k in range(n)]),
-        patient_id=np.array([f"PATIENT-{k:04}" for k in range(n)]),
-        visit_id=np.array([f"VISIT-{k:04}" if k < target else "" for k in range(n)]),
-        prediction_time=np.datetime64("2017-03-01T08:15:00") + np.arange(n) * np.timedelta64(3, "h"),
-        role=np.where(is_target, "target", "source"),
-        split=np.array(split),
-        order=np.arange(n),
-        age=draw.uniform(15, 99, n) + 10 * np.nan_to_num(label),
-        sex=draw.integers(0, 2, n).astype(float),
-        labels={
-            name: label if k == 0 else np.where(np.arange(n) % (3 + k), 0.0, label) for k, name in enumerate(outcomes)
-        },
-        age_source=np.full(n, "test"),
-        sex_source=np.full(n, "test"),
-        flow=FLOW,
-        settings={"kind": "labels"},
-    )
-
-
-def make_study(folder: Path, outcomes: Sequence[str] = ("AMI",), **changes: object) -> Made:
-    """A study's folder as `run_study` leaves it, with drawn predictions and metrics in place of trainings."""
-    cohort = make_cohort(outcomes=outcomes)
-    study = Study.model_validate(STUDY | {"out": folder} | changes)
-    make_archive(study.archive_path, len(cohort))
-    cohort.save(folder / "cohort", archive={"digest": "0123456789abcdef", "ecgs": 300, "rate": 100})
-    plan = make_plan(study, cohort.digest, cohort.outcomes)
-    for number, run in enumerate(plan.runs):
-        place, draw = folder / "runs" / run.id, np.random.default_rng(number)
-        place.mkdir(parents=True)
-        (place / "run.json").write_text(run.model_dump_json())
-        done = {"best_epoch": 2, "best": 0.7, "version": "0.1.0", "device": "cpu"}
-        (place / "done.json").write_text(json.dumps(done))
-        metrics = {f"validation_{name}_{'mae' if name == 'age' else 'auc'}": 0.7 for name in run.targets}
-        row = {"stage": 1, "rate": 1e-3, "train_loss": 0.5, "validation_loss": 0.6, **metrics}
-        lines = [json.dumps({"epoch": epoch + 1, **row}) + "\n" for epoch in range(run.epochs)]
-        (place / "metrics.jsonl").write_text("".join(lines))
-        part = cohort.select(role=run.role)
-        part = part._rows(part.split != "train")
-        tables = []
-        for name in run.targets:
-            truth = part.labels[name] if run.role == "target" else getattr(part, name)
-            score = draw.uniform(20, 90, len(part)) if name == "age" else draw.beta(1 + np.nan_to_num(truth), 2)
-            tables.append(Predictions(run.id, part.ecg_id, part.patient_id, part.split, name, truth, score))
-        Predictions.concatenate(tables).save(place / "predictions.csv")
-    return Made(study, cohort, write_tables(study, cohort, plan))
+START = ["flow", "patients", "models", "stages", "trainings"]
+CLINICAL = ["clinical", "calibration", "thresholds", "zones", "decision", "subgroups", "drift", "shortcut"]
+END = ["methods", "cards", "tripod", "method", "again"]
 
 
 @pytest.fixture(scope="module")
@@ -188,12 +86,24 @@ def sections(text: str) -> list[str]:
 
 def test_everything_is_there(text: str) -> None:
     page = Page(text)
-    assert sections(text) == [*SECTIONS[:6], "note-1", *SECTIONS[6:], "method", "again"]
+    assert sections(text) == [
+        *START,
+        "results",
+        "roc",
+        "intervals",
+        "note-1",
+        "pre-training",
+        *CLINICAL,
+        "curves",
+        "examples",
+        *END,
+    ]
     assert re.findall(r'<li><a href="#([^"]+)">', text) == sections(text)
     assert len(page.ids) == len(set(page.ids))
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', text)) <= set(page.ids)
-    # The flow chart, ROC curves, intervals, six trainings, four ECGs: each told to those who cannot see it.
-    assert len(page.labels) == 3 + 6 + 4
+    # Each told to those who cannot see it: flow chart, stages, ROC and precision–recall curves, intervals; calibration,
+    # zones, decision curve, subgroups; six trainings; four ECGs.
+    assert len(page.labels) == 5 + 4 + 6 + 4
     assert all(len(label) > 20 for label in page.labels)
     assert [tag for tag in ("<caption>Table I.", "<caption>Table III.", "<caption>Table IV.") if tag not in text] == []
     assert "precordial study run 'a study.toml'" in "".join(page.words)
@@ -260,7 +170,7 @@ def test_a_study_that_only_pre_trains(tmp_path: Path) -> None:
     made = make_study(tmp_path, grid=grid)
     text = made.write(tmp_path / "report")
     Page(text)
-    assert sections(text) == ["flow", "patients", "trainings", "pre-training", "curves", "method", "again"]
+    assert sections(text) == [*START, "pre-training", "curves", "methods", *END[2:]]
     assert "No model was trained on the target." in text
 
 
@@ -269,10 +179,11 @@ def test_several_outcomes_have_a_heading_each(tmp_path: Path) -> None:
     made = make_study(tmp_path, outcomes=("AMI", "death < 30 d"), grid=grid)
     text = made.write(tmp_path / "report")
     page = Page(text)
-    extra = [f"{name}-death-30-d" for name in ("results", "roc", "intervals", "examples")]
+    clinical = [name for name in CLINICAL if name != "decision"]  # for which there are too few cases
+    extra = [f"{name}-death-30-d" for name in ("results", "roc", "intervals", *clinical, "examples")]
     assert [one for one in sections(text) if one.endswith("-d")] == extra
     assert len(page.ids) == len(set(page.ids))
-    assert {"Finding AMI", "Finding death < 30 d", "ROC curves: AMI"} <= set(page.headings)
+    assert {"Finding AMI", "Finding death < 30 d", "ROC and precision–recall curves: AMI"} <= set(page.headings)
     items = [item for item in re.findall(r"<li>([^<].*)</li>", text) if "with" in item or "CNN" in item]
     assert "14 with AMI" in items[0]
     assert items[1].startswith("AMI, CNN-20k: AUC 0.")
@@ -287,9 +198,10 @@ def test_many_outcomes_have_one_table(tmp_path: Path) -> None:
     outcomes = [f"statement:{k}" for k in range(10)]
     made = make_study(tmp_path, outcomes=outcomes, grid=[{"models": ["cnn-20k"], "pretraining": ["none"]}])
     text = made.write(tmp_path / "report")
-    assert sections(text) == ["flow", "patients", "trainings", "results", "curves", "examples", "method", "again"]
+    assert sections(text) == [*START, "results", *CLINICAL, "curves", "examples", *END]
     assert text.count("Macro-average") == 2
-    means = [row.value for row in made.rows if (row.kind, row.split) == ("scratch", "combined_test")]
+    wanted = ("scratch", "combined_test", "auc")
+    means = [row.value for row in made.rows if (row.kind, row.split, row.metric) == wanted]
     assert f"CNN-20k: mean AUC {np.nanmean(means):.3f} from scratch." in text
 
 

@@ -1,6 +1,7 @@
 """The layout of every table, to the letter, on a study of two models."""
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from precordial.errors import PrecordialError
 from precordial.evaluation import Estimate, Result, Row, result_rows
+from precordial.models import MODELS
 from precordial.report import (
     Table,
     results_tables,
@@ -19,6 +21,8 @@ from precordial.report import (
     table_two,
     write_report,
 )
+from precordial.report.paper import TABLE_FOUR, TABLE_THREE, TABLE_TWO
+from precordial.report.tables import SEEDS
 
 TESTS = ("random_test", "temporal_test", "combined_test")
 
@@ -114,6 +118,15 @@ def test_several_seeds_stand_one_below_the_other() -> None:
         ("CNN-20k (1)", "Random", "0.710 (0.600–0.800)"),
         ("CNN-20k (2)", "Random", "0.720 (0.600–0.800)"),
     )
+    about: dict[str, Any] = {"seed": 1, "target_fraction": 1.0}
+    nan = float("nan")
+    rows += rows_of("seeds", {"random_test": (0.715, 0.65, 0.78)}, "auc_seed_mean", **about)
+    rows += rows_of("seeds", {"random_test": (0.007, nan, nan)}, "auc_seed_sd", **about)
+    assert table_three(rows, paper=True).rows[2:] == (
+        (SEEDS["auc"], "", ""),
+        ("CNN-20k", "Random", "0.715 (0.650–0.780), SD 0.007"),
+        ("", "Paper", "0.785 (0.764–0.807)"),
+    )
 
 
 def test_two_results_for_one_cell_are_refused() -> None:
@@ -149,6 +162,43 @@ def test_sizes() -> None:
     assert table_sizes([row for row in study() if row.target_fraction == 1.0]) is None
 
 
+def test_the_papers_numbers_stand_below_the_studys_own() -> None:
+    tables = results_tables(study(), ["AMI"], paper=True)
+    lines = tables["table-3"].rows
+    at = lines.index(("CNN-20k", "Random", "0.785 (0.765–0.805)", "0.798 (0.778–0.818)"))
+    assert lines[at + 1] == ("", "Paper", "0.785 (0.764–0.807)", "0.798 (0.777–0.820)")
+    assert lines[at + 3] == ("", "Paper", "0.750 (0.724–0.775)", "0.778 (0.755–0.802)")
+    assert lines[at + 4][1] == "Combined"
+    assert lines[at + 5][0] == "RN-900k"  # the paper has no combined AUC
+    assert len([line for line in lines if line[1] == "Paper"]) == 4
+    assert [line[1:] for line in tables["table-4"].rows] == [
+        ("Age", "10.32 (10.10–10.50)", "0.500 (0.480–0.520)", "", ""),
+        ("Paper", "10.32", "0.50", "", ""),
+        ("Age & Sex", "", "−0.050 (−0.100 to 0.000)", "", "0.800 (0.790–0.810)"),
+        ("Paper", "15.81", "−0.05", "0.89", "0.80"),
+    ]
+
+
+def test_another_outcome_is_not_the_papers() -> None:
+    rows = [*study(), *rows_of("scratch", on_tests(0.7), target="death", target_fraction=1.0)]
+    tables = results_tables(rows, ["AMI", "death"], paper=True)
+    assert "Paper" not in tables["table-3-death"].text()
+
+
+def test_the_papers_tables_are_whole() -> None:
+    """Every cell that RECIPE.md lists, and the intervals around their AUCs."""
+    assert {model for model, _ in TABLE_THREE} == {model for model, _ in TABLE_FOUR} == set(TABLE_TWO) == set(MODELS)
+    cells = [cell for line in TABLE_THREE.values() for cell in line]
+    assert len(cells) == 32
+    for cell in cells:
+        value, low, high = map(float, re.findall(r"0\.\d{3}", cell))
+        assert low < value < high
+    heads = {place: [cell[2:5] for cell in line] for place, line in TABLE_THREE.items()}
+    assert heads["rn-900k", "random_test"] == ["799", "857", "845", "858"]
+    assert heads["rn-33m", "temporal_test"] == ["716", "778", "770", "792"]
+    assert {name: size[1] for name, size in TABLE_TWO.items()} == {n: a.paper_parameters for n, a in MODELS.items()}
+
+
 def test_table_two_is_as_in_the_paper() -> None:
     model: dict[str, str | int] = {
         "name": "rn-7m",
@@ -162,7 +212,7 @@ def test_table_two_is_as_in_the_paper() -> None:
         "source": "Ribeiro et al. 2020, doi:10.1038/s41467-020-15432-4",
     }
     assert table_two([model]).rows == (
-        ("RN-7M", "4096 at 400 Hz", "9 + 4", "6 780 833", "6 784 561", "6 784 561", "Ribeiro et al. 2020"),
+        ("RN-7M", "4096 at 400 Hz", "9 + 4", "9", "6 780 833", "6 784 561", "6 784 561", "Ribeiro et al. 2020"),
     )
 
 

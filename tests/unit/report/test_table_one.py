@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from precordial.report import table_one
+from precordial.report.paper import TABLE_ONE
 from precordial.report.table import Table
-from precordial.report.table_one import PAPER
 from precordial.report.withheld import flow_and_table
 from small_cohort import small_cohort
 
@@ -103,7 +103,7 @@ def test_folds_and_sites_have_columns_in_place_of_splits() -> None:
 def test_the_papers_numbers_stand_beside() -> None:
     table = table_one(small_cohort(), paper=True)
     assert table.header[1:5] == ("Source train", "Paper", "Source validation", "Paper")
-    assert cells(table, "Patients")[1::2] == tuple(numbers[0] for numbers in PAPER.values())
+    assert cells(table, "Patients")[1::2] == tuple(numbers[0] for numbers in TABLE_ONE.values())
     assert cells(table, "AMI, %")[1::2] == ("N/A", "N/A", "5.76", "5.72", "5.81", "5.81")
     assert set(cells(table, "Visits")[1::2]) == {""}
 
