@@ -36,6 +36,7 @@ from precordial.report.sections import (
     trainings_section,
     writing_sections,
 )
+from precordial.report.statistics import table_differences
 from precordial.report.style import drawing
 from precordial.report.summary import key_results, listed, table_stages, table_trainings
 from precordial.report.table import Table, write_report
@@ -104,9 +105,20 @@ def report_tables(material: Material) -> dict[str, Table]:
         "table-1": material.table_one,
         **({"table-2": two} if two else {}),
         **results_tables(material.rows, material.cohort.outcomes, counts=material.counts, paper=True),
+        **_differences(material),
         "stages": table_stages(material.runs),
         "trainings": table_trainings(material.runs, material.cohort, counts=material.counts),
     }
+
+
+def _differences(material: Material) -> dict[str, Table]:
+    """All comparisons with training from scratch; those at the largest sizes stand on the page."""
+    outcomes = material.cohort.outcomes[:MANY]
+    found = {
+        f"differences{suffix}": table_differences(material.rows, outcome)
+        for outcome, suffix in zip(outcomes, suffixes(outcomes), strict=True)
+    }
+    return {name: table for name, table in found.items() if table.rows}
 
 
 def _sections(

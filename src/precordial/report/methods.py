@@ -194,7 +194,10 @@ def _statistics(material: Material) -> Iterable[str]:
         "point. The combined test set is the random and the temporal one, one after the other."
     )
     if any(row.kind == "difference" for row in rows):
-        yield "Pre-trained models were compared with training from scratch by paired differences on the same resamples."
+        yield (
+            "Pre-trained models were compared with training from scratch by paired differences on the same resamples; "
+            "p-values are two-sided, and corrected by Holm's method for all comparisons on a test set."
+        )
     if any(row.kind == "baseline" for row in rows):
         yield "For comparison, a logistic regression on age and sex alone was fitted to the same training patients."
     if len({row.seed for row in rows if row.model}) > 1:

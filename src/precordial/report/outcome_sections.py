@@ -15,6 +15,7 @@ from precordial.report.figures import Curve, interval_figure, precision_figure, 
 from precordial.report.material import EvaluationLike, Material
 from precordial.report.page import Section, paragraphs
 from precordial.report.sizes_figures import gains, gains_figure, surface_figure, surfaces
+from precordial.report.statistics import table_differences
 from precordial.report.style import LOOKS, name_of, series_of
 from precordial.report.table import Table
 from precordial.report.tables import MODELS, PRETRAINING, TESTS, TRAINED, main_split, ordered, place
@@ -36,8 +37,9 @@ def outcome_sections(material: Material, tables: Mapping[str, Table], outcome: s
     rows = [row for row in material.largest if row.target == outcome]
     aucs = [row for row in rows if row.metric == "auc" and row.kind in (*TRAINED, "baseline")]
     aucs.sort(key=_place)
+    shown = [tables[f"table-3{suffix}"], table_differences(rows, outcome)]
     return [
-        Section(f"results{suffix}", f"Finding {outcome}", page.table(tables[f"table-3{suffix}"])),
+        Section(f"results{suffix}", f"Finding {outcome}", "\n".join(page.table(one) for one in shown if one.rows)),
         *_curves(material, aucs, outcome, suffix, of),
         *_intervals(material, aucs, suffix, of),
         *_sizes(material, tables, outcome, suffix, of),
