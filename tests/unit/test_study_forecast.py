@@ -72,7 +72,7 @@ def test_the_command_plans_it_without_torch_and_polars() -> None:
         "paper: 64 pre-trainings, 40 trainings from scratch, 178 fine-tunings; 282 trainings in all"
     )
     assert "done: 0 of 282" in said.stdout
-    assert "hours left: 502 h on one device such as NVIDIA H100, fp32" in said.stdout, "as docs/performance.md says"
+    assert "hours left: 457 h on one device such as NVIDIA H100, fp32" in said.stdout, "as docs/performance.md says"
     assert "disk: 6.7 GB of models, 712 MB of predictions; 1.2 GB more" in said.stdout, "as well"
 
 

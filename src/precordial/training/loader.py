@@ -146,7 +146,8 @@ def batches(
 def seed_step(network: Network, seed: int, batch: int) -> None:
     """Seed torch for a step, as if the crops that were drawn ahead were drawn now: dropout's draws come after them."""
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():  # torch.manual_seed, without noting for a GPU that is not used who called it
+    # torch.manual_seed, without noting for a GPU that is not used who called it.
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     if network.crops is not None:
         network.crops.draw_starts(network.spec.model_samples, batch)
