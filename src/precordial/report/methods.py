@@ -193,7 +193,8 @@ def _statistics(material: Material) -> Iterable[str]:
         f"Measured were {listed([words for name, words in MEASURES.items() if name in metrics])}. Intervals are "
         f"{100 * evaluation.level:g} % intervals, {interval_words(evaluation)}, over {grouped(evaluation.replicates)} "
         f"resamples of {resampled} (seed {evaluation.seed}); bands of curves are percentiles over resampled "
-        f"{evaluation.resample}, point by point. The combined test set is the random and the temporal one, one after the other."
+        f"{evaluation.resample}, point by point. The combined test set is the random and the temporal one, one after "
+        "the other."
     )
     if any(row.kind == "difference" for row in rows):
         yield (
