@@ -10,7 +10,7 @@ from precordial.cohort import fold_names
 from precordial.report.material import Material
 from precordial.report.methods_models import computation, models
 from precordial.report.prose import Part, todo
-from precordial.report.summary import listed, outcome_notes
+from precordial.report.summary import interval_words, listed, outcome_notes
 from precordial.report.table import grouped
 
 SIGNAL = "the eight independent leads V1 to V6, I and II; the other four follow from these"
@@ -186,17 +186,21 @@ def _splits(material: Material) -> Iterable[str]:
 
 def _statistics(material: Material) -> Iterable[str]:
     evaluation, rows = material.study.evaluation, material.largest
+    resampled = f"{evaluation.resample}, those with an event and those without apart" * evaluation.stratify
+    resampled = resampled or evaluation.resample
     metrics = {row.metric for row in rows}
     yield (
         f"Measured were {listed([words for name, words in MEASURES.items() if name in metrics])}. Intervals are "
-        f"{100 * evaluation.level:g} % basic bootstrap intervals over {grouped(evaluation.replicates)} resamples of "
-        f"{evaluation.resample} (seed {evaluation.seed}); bands of curves are percentiles of such resamples, point by "
-        "point. The combined test set is the random and the temporal one, one after the other."
+        f"{100 * evaluation.level:g} % intervals, {interval_words(evaluation)}, over {grouped(evaluation.replicates)} "
+        f"resamples of {resampled} (seed {evaluation.seed}); bands of curves are percentiles over resampled "
+        f"{evaluation.resample}, point by point. The combined test set is the random and the temporal one, one after "
+        "the other."
     )
     if any(row.kind == "difference" for row in rows):
         yield (
             "Pre-trained models were compared with training from scratch by paired differences on the same resamples; "
-            "p-values are two-sided, and corrected by Holm's method for all comparisons on a test set."
+            "p-values, DeLong's for AUCs, are two-sided and corrected by Holm's method for all comparisons on a test "
+            "set."
         )
     if any(row.kind == "baseline" for row in rows):
         yield "For comparison, a logistic regression on age and sex alone was fitted to the same training patients."

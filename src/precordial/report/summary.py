@@ -191,8 +191,8 @@ def method_notes(
         ("Seeds", ", ".join(str(seed) for seed in sorted({run.row.seed for run in runs}))),
         (
             "Intervals",
-            f"{levels}, basic bootstrap of {evaluation.resample}, {grouped(evaluation.replicates)} replicates, "
-            f"seed {evaluation.seed}",
+            f"{levels}, {interval_words(evaluation)}, of {evaluation.resample}, {grouped(evaluation.replicates)} "
+            f"replicates, seed {evaluation.seed}",
         ),
         ("Cohort", f"{size}digest {cohort.digest}"),
     ]
@@ -204,6 +204,12 @@ def method_notes(
     installed = [f"precordial {__version__}", f"Python {platform.python_version()}"]
     notes.append(("Report drawn with", ", ".join([*installed, *software()])))
     return [(what, how) for what, how in notes if how]
+
+
+def interval_words(evaluation: Any) -> str:
+    """The kind of the intervals; see `precordial.study.settings.EvaluationSettings`."""
+    kinds = {"bca": "bootstrap, bias-corrected and accelerated", "delong": "DeLong's for AUCs, else basic bootstrap"}
+    return kinds.get(evaluation.interval, f"{evaluation.interval} bootstrap")
 
 
 def outcome_notes(cohort: Cohort) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ def test_methods_say_what_was_done(material: Material) -> None:
         "50 to 100 % of the target's training patients were used",
         "a convolutional network: RN-900k (887 329 parameters; Mehari and Strodthoff 2022)",
         "replaced by a dense layer of 100 with ReLU and dropout of 0.3",
-        "95 % basic bootstrap intervals over 20 resamples of patients (seed 0)",
+        "95 % intervals, basic bootstrap, over 20 resamples of patients (seed 0)",
         "torch 2.13.0",
         "5 trainings took 7.5 min, on a processor (2 threads).",
     ):
