@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from precordial.watcher import Watcher
 from tiny_study import make_tiny_study
 
 ENGINES = ("local", "ray", "slurm")
-PATIENCE = 300.0  # seconds
+PATIENCE = 900.0  # seconds
 pytestmark = [
     # Ray and submitit leave sockets and files to the system.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -393,3 +394,22 @@ def test_a_job_whose_time_is_over_is_handed_in_again() -> None:
     again = Worker().checkpoint("settings", "Slurm job 3")
     assert isinstance(again, submitit.helpers.DelayedSubmission)
     assert (again.function.__class__, again.args) == (Worker, ("settings", "Slurm job 3"))
+
+
+def test_the_tables_and_the_report_are_made_again_without_torch(tmp_path: Path) -> None:
+    path = make_tiny_study(tmp_path, 5)
+    study = load_study(path)
+    rows = run_study(study).rows
+    names = ("results.parquet", "predictions.parquet", "results.csv")
+    before = {name: (study.folder / name).read_bytes() for name in names}
+    shutil.rmtree(study.folder / "results")
+    for name in names:
+        (study.folder / name).unlink()
+    code = "import sys; from precordial.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    for words in (("study", "results"), ("report",), ("report",), ("study", "status")):
+        said = subprocess.run([sys.executable, "-c", code, *words, path], capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stderr
+        if words == ("study", "results"):
+            assert said.stdout.startswith(f"{len(rows)} results of 5 trainings in {study.folder / 'results.parquet'}\n")
+    assert {name: (study.folder / name).read_bytes() for name in names} == before
+    assert (study.folder / "report" / "report.html").exists()
