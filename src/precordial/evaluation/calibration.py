@@ -202,7 +202,9 @@ def _in_the_large(t: Floats, x: Floats) -> Measured:
 
 
 def _ratio(above: Measured, below: Measured) -> Measured:
-    value = above.value / below.value if below.value > 0 else math.nan
+    if not below.value > 1e-150:  # as good as zero: what is divided by it would overflow
+        return Measured(math.nan, np.full(len(above.influence), np.nan))
+    value = above.value / below.value
     return Measured(value, (above.influence - value * below.influence) / below.value)
 
 
