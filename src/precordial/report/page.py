@@ -150,6 +150,12 @@ dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 pre { background: var(--band); padding: .7rem .9rem; border-radius: 6px; overflow-x: auto; }
 @media (max-width: 34rem) { dl { display: block; } dd { margin-bottom: .6rem; } body { padding: 1rem .9rem 3rem; } }
+@media screen and (max-width: 34rem) {  /* a line below the other */
+  table.long, table.long tbody, table.long tr, table.long th, table.long td { display: block; min-width: 0; }
+  table.long thead { display: none; }
+  table.long tr { padding: .5rem 0; }
+  table.long caption { display: block; }
+}
 @media print {
   :root { --ink: #000000; --soft: #444444; --page: #ffffff; --line: #bbbbbb; --band: #ffffff; --link: #000000;
     --warn: #ffffff; }
