@@ -159,11 +159,16 @@ def test_names_of_the_hospital_are_not_in_the_report(report: Path) -> None:
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (400, False), (400, True)])
 def test_on_a_screen(report: Path, browser: Browser, width: int, dark: bool) -> None:
-    check(browser.ask(report, width, dark=dark), 19, width, dark)
+    check(browser.ask(report, width, dark=dark), report, 14, width, dark)
 
 
-def check(answer: Answer, figures: int, width: int, dark: bool) -> None:
-    """Every figure whole and visible, nothing beside the page, nothing fetched, and text that can be read (WCAG AA)."""
+def check(answer: Answer, page: Path, fewest: int, width: int, dark: bool) -> None:
+    """Every figure whole and visible, nothing beside the page, nothing fetched, and text that can be read (WCAG AA).
+
+    How many figures there are depends on what was learned: a calibration that would reverse the ranks has none.
+    """
+    figures = page.read_text(encoding="utf-8").count("<figure")
+    assert figures >= fewest
     assert answer.pop("contrast") >= 4.5
     assert answer == {
         "figures": figures,
@@ -190,4 +195,4 @@ def test_the_papers_whole_grid(browser: Browser, tmp_path: Path) -> None:
     made.write(tmp_path)
     page = tmp_path / "report.html"
     assert page.stat().st_size < 6e6
-    check(browser.ask(page, 400), 46, 400, False)
+    check(browser.ask(page, 400), page, 44, 400, False)

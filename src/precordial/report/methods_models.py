@@ -116,7 +116,7 @@ def effort(sessions: Iterable[Mapping[str, Any]]) -> str:
     """Time of all sessions, and energy where counters told it.
 
     >>> effort([{"wall_seconds": 90.0}, {"wall_seconds": 5400.0, "energy_joules": {"gpu": 7.2e6}}])
-    '1.5 h and, as far as it was measured, 2 kWh'
+    '1.52 h and, as far as it was measured, 2 kWh'
     """
     sessions = list(sessions)
     seconds = sum(session["wall_seconds"] for session in sessions)
