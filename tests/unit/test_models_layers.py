@@ -165,6 +165,9 @@ def test_time_first_convolution_is_pytorchs(kernel: int, stride: int, padding: i
     assert layer.bias is not None
     theirs = F.conv1d(x, layer.weight, layer.bias, stride, padding)
     assert_equal_with_gradients(ours, theirs, x, layer.weight, layer.bias)
+    as_product = layer._multiply(x.transpose(1, 2), padding).transpose(1, 2)  # which a GPU takes in float32
+    again = F.conv1d(x, layer.weight, layer.bias, stride, padding)
+    assert_equal_with_gradients(as_product, again, x, layer.weight, layer.bias)
 
 
 def test_time_first_norm_is_pytorchs() -> None:

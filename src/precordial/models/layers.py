@@ -58,13 +58,14 @@ class TimeFirstConv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad and convolve."""
-        return self._convolve(x, int(self.padding[0]))
+        padding, (kernel,), (stride,) = int(self.padding[0]), self.kernel_size, self.stride
+        if x.is_cuda and not torch.is_autocast_enabled("cuda") and 1 < kernel <= 5 * stride:
+            return self._multiply(x, padding)
+        return self._convolve(x, padding)
 
     def _convolve(self, x: Tensor, padding: int) -> Tensor:
         if self.kernel_size[0] == self.stride[0] == 1:
             return F.linear(x, self.weight[:, :, 0], self.bias)
-        if x.is_cuda and not torch.is_autocast_enabled("cuda") and self.kernel_size[0] <= 5 * self.stride[0]:
-            return self._multiply(x, padding)
         return picture(F.conv2d, x, self.weight.unsqueeze(2), self.bias, (1, self.stride[0]), (0, padding))
 
     def _multiply(self, x: Tensor, padding: int) -> Tensor:
