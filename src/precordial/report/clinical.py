@@ -18,7 +18,8 @@ from precordial.report.clinical_accuracy import (
 from precordial.report.clinical_data import Source, read
 from precordial.report.clinical_groups import drift_part, shortcut_part, subgroups_part
 from precordial.report.clinical_learning import learning_part
-from precordial.report.clinical_part import Chapter, EvaluationLike, Part
+from precordial.report.clinical_part import Chapter, Part
+from precordial.report.material import EvaluationLike
 from precordial.report.page import Section, figure, paragraphs, table
 from precordial.report.style import as_svg
 from precordial.report.table import Table

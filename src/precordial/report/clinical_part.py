@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from precordial.evaluation.calibration import Recalibration, recalibrate
 from precordial.report.clinical_data import Reading
 from precordial.report.clinical_figures import Line
+from precordial.report.material import EvaluationLike
 from precordial.report.style import name_of, series_of
 from precordial.report.table import Table
 from precordial.report.tables import SETS
@@ -20,17 +21,6 @@ NO_VALIDATION = (
     "There is no validation set to fix anything on: in a cross-validation each fold has its own, and one with too few "
     "ECGs is left out."
 )
-
-
-class EvaluationLike(Protocol):
-    """How intervals are made; see `precordial.study.settings.EvaluationSettings`."""
-
-    @property
-    def replicates(self) -> int: ...
-    @property
-    def level(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
